@@ -1,0 +1,62 @@
+"""What compose is told: the values of ``docker/compose.yaml`` and the command lines, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from citadelle.settings import FIELDS
+from citadelle.topology import ATTACHED, CONTAINERS, ETCD, HAPROXY, NETWORKS, PG, PGBOUNCER
+from citadelle.topology import UID, Topology
+from citadelle.workspace import ROOT
+
+FILE = ROOT / "docker" / "compose.yaml"
+
+
+def values(
+    topology: Topology, ca_fingerprint: str, image_tag: str, digests: Mapping[str, str]
+) -> dict[str, str]:
+    """Return every variable of compose.yaml; none is a secret.
+
+    ``digests`` are those of the delivered files by container: a changed one makes compose
+    replace that container, an unchanged one leaves it alone.
+    """
+    s = topology.settings
+    ports = {
+        name: str(getattr(s, field.name))
+        for name, field in FIELDS.items()
+        if field.metadata["kind"].startswith("port/")
+    }
+    return {
+        "CLUSTER_NAME": s.cluster_name,
+        "BIND_ADDRESS": s.bind_address,
+        "CA_FINGERPRINT": ca_fingerprint,
+        "IMAGE_TAG": image_tag,
+        **ports,
+        **{f"SUBNET_{net.upper()}": str(topology.subnets[net]) for net in NETWORKS},
+        **_addresses(topology),
+        **{f"UID_{role.upper()}": str(uid) for role, uid in UID.items()},
+        **{f"CONFIG_{_variable(c.name)}": digests[c.name] for c in CONTAINERS},
+    }
+
+
+def _addresses(topology: Topology) -> dict[str, str]:
+    return {
+        f"ADDRESS_{network.upper()}_{_variable(node)}": str(topology.address(node, network))
+        for node in (*ETCD, *PG, *HAPROXY, *PGBOUNCER)
+        for network in ATTACHED[node.rstrip("0123456789")]
+    }
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def env_file(content: Mapping[str, str]) -> str:
+    """Return the text of ``build/compose.env``."""
+    return "".join(f"{name}={value}\n" for name, value in content.items())
+
+
+def command(env: Path, *argv: str) -> list[str]:
+    """Return the docker arguments of a compose command on this cluster."""
+    return ["compose", "--env-file", str(env), "--file", str(FILE), *argv]

@@ -1,0 +1,63 @@
+"""How an application connects: both hosts, verify-full, its own account; nothing else."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+import psycopg
+
+from citadelle.topology import Topology
+from citadelle.workspace import Home
+
+# A new connection through two proxies takes milliseconds; during a failover, seconds.
+CONNECT_SECONDS = 5
+# A committed row reaches the asynchronous replica in milliseconds at rest.
+REPLICATION_SECONDS = 10
+
+
+def parameters(topology: Topology, home: Home, service: str) -> dict[str, Any]:
+    """Return libpq's parameters for one service: ``rw``, ``ro``, ``pooled``, ``pooled_ro``."""
+    s = topology.settings
+    pooled = service.startswith("pooled")
+    entrance = "pooled" if pooled else service
+    points = [e for e in topology.endpoints if e.service == entrance]
+    return {
+        "host": ",".join(e.host for e in points),
+        "port": ",".join(str(e.port) for e in points),
+        "dbname": s.app_database + ("_ro" if service == "pooled_ro" else ""),
+        "user": s.app_user,
+        "password": s.app_password.reveal(),
+        "sslmode": "verify-full",
+        "sslrootcert": str(home.pki / "server" / "ca.crt"),
+        "connect_timeout": CONNECT_SECONDS,
+        "gssencmode": "disable",
+    }
+
+
+def connection(topology: Topology, home: Home, service: str) -> psycopg.Connection[Any]:
+    """Open one connection in autocommit; psycopg.Error when it is refused."""
+    return psycopg.connect(**parameters(topology, home, service), autocommit=True)
+
+
+def round_trip(topology: Topology, home: Home) -> None:
+    """Write through 5000, read through 5001 and PgBouncer, write through PgBouncer too."""
+    marker = uuid.uuid4().hex
+    with connection(topology, home, "rw") as rw:
+        rw.execute("CREATE TABLE IF NOT EXISTS citadelle_ready (marker text, at timestamptz)")
+        rw.execute("DELETE FROM citadelle_ready WHERE at < now() - interval '1 hour'")
+        rw.execute("INSERT INTO citadelle_ready VALUES (%s, now())", [marker])
+    for service in ("pooled", "ro", "pooled_ro"):
+        with connection(topology, home, service) as reader:
+            _await_row(reader, marker)
+
+
+def _await_row(reader: psycopg.Connection[Any], marker: str) -> None:
+    """Read until the row is there; a replica may be a moment late."""
+    deadline = time.monotonic() + REPLICATION_SECONDS
+    query = "SELECT 1 FROM citadelle_ready WHERE marker = %s"
+    while reader.execute(query, [marker]).fetchone() is None:
+        if time.monotonic() > deadline:
+            raise psycopg.OperationalError("la ligne écrite n'arrive pas sur le réplica")
+        time.sleep(0.1)

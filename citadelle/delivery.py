@@ -1,0 +1,136 @@
+"""One door for what containers read: files to a volume of the container's own, as one tar.
+
+Modes and owners are in the tar, so nothing depends on the operator's account; no secret goes
+through the environment, an image or a command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+
+from citadelle import engine, pki, render
+from citadelle.inventory import TRUSTED, certificates
+from citadelle.topology import CONTAINERS, ETCD, OPERATOR, PG, UID, Container, Role, Topology
+from citadelle.workspace import Home
+
+READERS = (*CONTAINERS, OPERATOR)
+# HAProxy takes certificate and key in one file.
+PEM_ROLES = (Role.GATEWAY, Role.HAPROXY)
+MODE = 0o400
+
+# Runs in the short-lived container: /new is a tmpfs, /volumes/<name> each container's volume.
+# Prints the names of the volumes that it changed.
+SCRIPT = """
+set -eu
+tar -x -C /new
+for new in /new/*; do
+  name=${new##*/}; volume=/volumes/$name
+  if cmp -s "$new/.digest" "$volume/.digest"; then continue; fi
+  # The digest goes first and comes back last: an interrupted delivery is done again.
+  rm -f "$volume/.digest"; mv "$new/.digest" "/new/.$name.digest"
+  cp -a --remove-destination "$new/." "$volume/"
+  (cd "$volume" && find . -type f) | while read -r file; do
+    [ -e "$new/$file" ] || rm -f "$volume/$file"
+  done
+  cp -a "/new/.$name.digest" "$volume/.digest"
+  echo "$name"
+done
+"""
+
+
+def files(topology: Topology, container: Container, home: Home) -> dict[str, bytes]:
+    """Return everything the container reads, by path below ``/etc/citadelle``."""
+    texts = render.files(topology, container, pki.fingerprint(home))
+    found = {path: text.encode() for path, text in texts.items()}
+    for plane in TRUSTED[container.role]:
+        found[f"tls/ca-{plane}.crt"] = (home.pki / plane / "ca.crt").read_bytes()
+    for certificate in certificates(topology):
+        if certificate.container == container.name:
+            stem = home.pki / certificate.plane / certificate.name
+            crt, key = (stem.with_name(f"{stem.name}.{end}").read_bytes() for end in ("crt", "key"))
+            target = f"tls/{certificate.file}"
+            if container.role in PEM_ROLES:
+                found[f"{target}.pem"] = crt + key
+            else:
+                found |= {f"{target}.crt": crt, f"{target}.key": key}
+    return found
+
+
+def digest(content: dict[str, bytes]) -> str:
+    """Return the SHA-256 (hexadecimal) of a container's files, names included."""
+    total = hashlib.sha256()
+    for path in sorted(content):
+        for part in (path.encode(), content[path]):
+            total.update(len(part).to_bytes(8, "big") + part)
+    return total.hexdigest()
+
+
+def digests(topology: Topology, home: Home) -> dict[str, str]:
+    """Return the digest of each reader's files, by container name."""
+    return {c.name: digest(files(topology, c, home)) for c in READERS}
+
+
+def tar(topology: Topology, home: Home) -> bytes:
+    """Return one archive, a directory per container, with final owners and modes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for container in READERS:
+            # The gateway reads its keys as root, before it drops root: it has no capability
+            # that would let root read another account's files.
+            owner = 0 if container.role is Role.GATEWAY else UID[container.role]
+            content = files(topology, container, home)
+            content[".digest"] = digest(content).encode()
+            for directory in (container.name, f"{container.name}/tls"):
+                archive.addfile(_member(directory, owner, tarfile.DIRTYPE, 0o500))
+            for path, data in sorted(content.items()):
+                member = _member(f"{container.name}/{path}", owner, tarfile.REGTYPE, MODE)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _member(path: str, owner: int, kind: bytes, mode: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(path)
+    member.type, member.mode = kind, mode
+    member.uid = member.gid = owner
+    return member
+
+
+def volumes() -> tuple[str, ...]:
+    """Return the cluster's volumes, without its name: delivered files, then data."""
+    return (
+        *(f"conf-{container.name}" for container in READERS),
+        *(f"data-{node}" for node in (*ETCD, *PG)),
+    )
+
+
+def create_volumes(topology: Topology, home: Home) -> None:
+    """Create the missing volumes, with the cluster's labels; an existing one is left alone."""
+    cluster = topology.settings.cluster_name
+    known = engine.names("volume", cluster=cluster, ca=pki.fingerprint(home))
+    for volume in volumes():
+        name = f"{cluster}_{volume}"
+        if name not in known:
+            labels = {"cluster": cluster, "ca": pki.fingerprint(home)}
+            options = [f"--label=fr.citadelle.{k}={v}" for k, v in labels.items()]
+            engine.docker("volume", "create", *options, name)
+
+
+def deliver(topology: Topology, home: Home, image: str) -> list[str]:
+    """Fill the volumes and return the containers whose files changed."""
+    create_volumes(topology, home)
+    cluster = topology.settings.cluster_name
+    mounts = [
+        f"--volume={cluster}_conf-{container.name}:/volumes/{container.name}"
+        for container in READERS
+    ]
+    # Owners of all kinds are written here: root, with the three capabilities that this takes.
+    rights = [f"--cap-add={name}" for name in ("CHOWN", "DAC_OVERRIDE", "FOWNER")]
+    argv = ["run", "--rm", "--interactive", "--network=none", "--read-only", "--tmpfs=/new"]
+    argv += ["--user=0", "--cap-drop=ALL", *rights, "--security-opt=no-new-privileges:true"]
+    changed = engine.docker(
+        *argv, *mounts, "--entrypoint=sh", image, "-c", SCRIPT, stdin=tar(topology, home)
+    )
+    return changed.split()

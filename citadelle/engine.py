@@ -1,0 +1,85 @@
+"""The container engine: the only place that runs ``docker``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from citadelle.errors import CitadelleError
+
+# What a failed command said, at most; the rest is in the component's own log.
+ERROR_LINES = 8
+
+
+def docker(*argv: str, stdin: bytes | None = None, seconds: float = 600) -> str:
+    """Run ``docker`` and return its standard output.
+
+    Raises:
+        CitadelleError: when the engine is absent, the command fails or takes too long.
+    """
+    try:
+        result = subprocess.run(  # noqa: S603  # argv is a list, never a shell
+            [_client(), *argv], input=stdin, capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise CitadelleError(
+            f"docker {argv[0]} n'a pas fini en {seconds:.0f} s : voir « docker ps »."
+        ) from None
+    if result.returncode:
+        said = result.stderr.decode(errors="replace").strip().splitlines()[-ERROR_LINES:]
+        raise CitadelleError(f"docker {' '.join(argv[:2])} a échoué : " + "\n".join(said))
+    return result.stdout.decode(errors="replace")
+
+
+def interactive(argv: Sequence[str]) -> int:
+    """Run ``docker`` on the operator's terminal and return its exit code."""
+    return subprocess.run([_client(), *argv], check=False).returncode  # noqa: S603  # as above
+
+
+def require() -> None:
+    """Raise CitadelleError unless an engine and Compose v2 answer."""
+    try:
+        docker("info", "--format", "{{.ServerVersion}}", seconds=30)
+    except CitadelleError as error:
+        raise CitadelleError(
+            f"Le moteur Docker ne répond pas : lancez « ./bootstrap » (ou démarrez-le).\n{error}"
+        ) from None
+    try:
+        docker("compose", "version", seconds=30)
+    except CitadelleError:
+        raise CitadelleError(
+            "Compose v2 manque (docker compose) : lancez « scripts/install_local_tools.sh --engine »."
+        ) from None
+
+
+def inspect(kind: str, *names: str) -> list[dict[str, Any]]:
+    """Return what the engine knows of some objects of one kind (container, volume, ...)."""
+    if not names:
+        return []
+    found: list[dict[str, Any]] = json.loads(docker(kind, "inspect", *names))
+    return found
+
+
+def names(kind: str, **labels: str) -> list[str]:
+    """Return the names of the objects of a kind that carry all labels, sorted."""
+    filters = [f"--filter=label=fr.citadelle.{key}={value}" for key, value in labels.items()]
+    template = {"container": "{{.Names}}", "image": "{{.Repository}}:{{.Tag}}"}.get(kind, "{{.Name}}")
+    everything = ["--all"] if kind == "container" else []
+    output = docker(kind, "ls", *everything, *filters, "--format", template)
+    return sorted(set(output.split()))
+
+
+def execute(container: str, *argv: str, stdin: bytes | None = None, seconds: float = 60) -> str:
+    """Run a command inside a container and return its standard output."""
+    options = ["--interactive"] if stdin is not None else []
+    return docker("exec", *options, container, *argv, stdin=stdin, seconds=seconds)
+
+
+def _client() -> str:
+    path = shutil.which("docker")
+    if path is None:
+        raise CitadelleError("docker introuvable : lancez « ./bootstrap », qui l'installe.")
+    return path

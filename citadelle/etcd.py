@@ -1,0 +1,194 @@
+"""etcd, seen by the operator: health, and authentication turned on before Patroni starts.
+
+Everything goes through the JSON gateway with the operator's certificate (empty CN); a password
+is only ever in the body of a request inside TLS.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from citadelle import clients
+from citadelle.errors import CitadelleError
+from citadelle.topology import ETCD, Topology
+from citadelle.workspace import Home
+
+PATRONI_USER = "patroni"
+PATRONI_ROLE = "patroni"
+# etcd's authpb.Permission.Type: READ 0, WRITE 1, READWRITE 2.
+READWRITE = 2
+
+
+@dataclass(frozen=True)
+class Member:
+    """One etcd member as seen from outside."""
+
+    name: str
+    healthy: bool
+    leader: bool
+
+
+class Etcd:
+    """The cluster's etcd, by the JSON gateway of the first member that answers."""
+
+    def __init__(self, topology: Topology, home: Home) -> None:
+        self.topology = topology
+        self.tls = clients.context(home, "dcs-client")
+        self.token = ""
+
+    def member(self, node: str) -> Member:
+        """Return the health and the role of one member."""
+        try:
+            healthy = self._get(node, "/health").json().get("health") == "true"
+            leader = "\netcd_server_is_leader 1\n" in self._get(node, "/metrics").text
+        except (httpx.HTTPError, ValueError):
+            return Member(node, healthy=False, leader=False)
+        return Member(node, healthy, healthy and leader)
+
+    def members(self) -> list[Member]:
+        """Return every member of the topology."""
+        return [self.member(node) for node in ETCD]
+
+    def call(self, path: str, body: dict[str, object]) -> dict[str, Any]:
+        """Send one request below ``/v3``; raise CitadelleError with etcd's own words."""
+        headers = {"Authorization": self.token} if self.token else {}
+        response = None
+        for node in ETCD:
+            try:
+                response = self._request(node, "POST", f"/v3{path}", body=body, headers=headers)
+                break
+            except httpx.HTTPError:
+                continue
+        if response is None:
+            raise CitadelleError("Aucun membre etcd ne répond : voir « invoke logs etcd1 ».")
+        answer: dict[str, Any] = response.json()
+        if response.status_code != httpx.codes.OK:
+            raise EtcdError(str(answer.get("message", answer)))
+        return answer
+
+    def login(self, user: str, password: str) -> None:
+        """Use this user for the calls that follow."""
+        self.token = ""
+        self.token = self.call("/auth/authenticate", {"name": user, "password": password})["token"]
+
+    def _get(self, node: str, path: str) -> httpx.Response:
+        return self._request(node, "GET", path)
+
+    def _request(self, node: str, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  # passed on
+        address = self.topology.address(node, "dcs")
+        port = self.topology.settings.etcd_client_port
+        return clients.request(
+            self.tls, method, address, port, path, server_name=node, **options
+        )
+
+
+class EtcdError(CitadelleError):
+    """etcd refused a request; the message is its own."""
+
+
+def prefix(topology: Topology) -> str:
+    """Return the keys that Patroni may touch; the trailing slash keeps ``<scope>2`` out."""
+    return f"/service/{topology.settings.cluster_name}/"
+
+
+def range_of(text: str) -> dict[str, object]:
+    """Return the key and range end of a prefix, as the API spells them."""
+    key = text.encode()
+    end = key[:-1] + bytes([key[-1] + 1])
+    return {"key": _b64(key), "range_end": _b64(end)}
+
+
+def ensure_auth(topology: Topology, home: Home) -> bool:
+    """Create users and role, turn authentication on; return whether anything was written.
+
+    Checks first: any write to the auth store, even an identical one, would invalidate the
+    tokens of a running cluster.
+
+    Raises:
+        CitadelleError: when etcd's root password is not the one of .env.
+    """
+    etcd = Etcd(topology, home)
+    settings = topology.settings
+    root, patroni = settings.etcd_root_password.reveal(), settings.etcd_patroni_password.reveal()
+    enabled = bool(etcd.call("/auth/status", {}).get("enabled"))
+    if enabled:
+        _login_root(etcd, root)
+    changed = _ensure_users(etcd, {"root": root, PATRONI_USER: patroni}, check=enabled)
+    changed |= _ensure_role(etcd, topology)
+    changed |= _grant(etcd, "root", "root") | _grant(etcd, PATRONI_USER, PATRONI_ROLE)
+    if not enabled:
+        etcd.call("/auth/enable", {})
+    return changed or not enabled
+
+
+def _login_root(etcd: Etcd, password: str) -> None:
+    try:
+        etcd.login("root", password)
+    except EtcdError:
+        raise CitadelleError(
+            "etcd refuse ETCD_ROOT_PASSWORD : remettez dans .env le mot de passe d'origine, ou "
+            "changez-le d'abord (« invoke etcdctl -- user passwd root »)."
+        ) from None
+
+
+def _ensure_users(etcd: Etcd, users: dict[str, str], *, check: bool) -> bool:
+    known = etcd.call("/auth/user/list", {}).get("users", [])
+    changed = False
+    for user, password in users.items():
+        if user not in known:
+            etcd.call("/auth/user/add", {"name": user, "password": password})
+        elif (user != "root" or not check) and not _accepts(etcd, user, password, check=check):
+            etcd.call("/auth/user/changepw", {"name": user, "password": password})
+        else:
+            continue
+        changed = True
+    return changed
+
+
+def _accepts(etcd: Etcd, user: str, password: str, *, check: bool) -> bool:
+    """Tell whether the password opens; before auth is on there is no way to ask."""
+    if not check:
+        return False
+    try:
+        etcd.call("/auth/authenticate", {"name": user, "password": password})
+    except EtcdError:
+        return False
+    return True
+
+
+def _ensure_role(etcd: Etcd, topology: Topology) -> bool:
+    wanted = range_of(prefix(topology)) | {"permType": "READWRITE"}
+    if PATRONI_ROLE not in etcd.call("/auth/role/list", {}).get("roles", []):
+        etcd.call("/auth/role/add", {"name": PATRONI_ROLE})
+    granted = etcd.call("/auth/role/get", {"role": PATRONI_ROLE}).get("perm", [])
+    if granted == [wanted]:
+        return False
+    _revoke(etcd, (p for p in granted if p != wanted))
+    permission = range_of(prefix(topology)) | {"permType": READWRITE}
+    etcd.call("/auth/role/grant", {"name": PATRONI_ROLE, "perm": permission})
+    return True
+
+
+def _revoke(etcd: Etcd, permissions: Iterable[dict[str, Any]]) -> None:
+    for permission in permissions:
+        key = {"key": permission["key"], "range_end": permission.get("range_end", "")}
+        etcd.call("/auth/role/revoke", {"role": PATRONI_ROLE, **key})
+
+
+def _grant(etcd: Etcd, user: str, role: str) -> bool:
+    roles = etcd.call("/auth/role/list", {}).get("roles", [])
+    if role not in roles:
+        etcd.call("/auth/role/add", {"name": role})
+    if role in etcd.call("/auth/user/get", {"name": user}).get("roles", []):
+        return False
+    etcd.call("/auth/user/grant", {"user": user, "role": role})
+    return True
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

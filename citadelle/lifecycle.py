@@ -1,0 +1,209 @@
+"""From files to a running cluster and back: the edge that runs things, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+
+from citadelle import (
+    accounts,
+    compose,
+    connect,
+    delivery,
+    engine,
+    etcd,
+    images,
+    pki,
+    preflight,
+    status,
+    validate,
+)
+from citadelle.errors import CitadelleError
+from citadelle.patroni import Patroni
+from citadelle.progress import Steps, console, wait_until
+from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Topology
+from citadelle.workspace import Home
+
+# Named deadlines, in seconds, for a machine of two slow cores.
+QUORUM_SECONDS = 90
+PRIMARY_SECONDS = 180
+REPLICAS_SECONDS = 240
+ENTRANCES_SECONDS = 60
+HEALTH_SECONDS = 120
+# Compose recreates or stops containers; PostgreSQL alone may take a minute to stop.
+COMPOSE_SECONDS = 300
+
+
+def up(topology: Topology, home: Home) -> Steps:
+    """Bring the cluster to what .env says, from any state; do nothing that is done already.
+
+    Raises:
+        CitadelleError: before anything is touched when something is missing, or naming the
+            step that did not reach its state in time.
+    """
+    steps = Steps()
+    with steps.step("Vérifications"):
+        preflight.check(topology, home)
+    images.build(topology, home, steps)
+    with steps.step("Livraison des fichiers"):
+        changed = delivery.deliver(topology, home, images.name(topology, "pod"))
+    if changed:
+        with steps.step("Contrôle des configurations par les composants"):
+            validate.check(topology, home, changed)
+    write_compose_env(topology, home)
+    with steps.step("etcd, passerelles, répartiteurs et PgBouncer"):
+        _start(home, *_before_patroni())
+    with steps.step("Quorum d'etcd, authentification"):
+        _wait_quorum(topology, home)
+        etcd.ensure_auth(topology, home)
+    with steps.step("PostgreSQL : primaire"):
+        _start(home)
+        _wait_primary(topology, home)
+    with steps.step("Comptes et configuration partagée"):
+        _settle(topology, home)
+    with steps.step("PostgreSQL : réplicas"):
+        _wait_replicas(topology, home)
+    with steps.step("Écriture et lecture par chaque entrée"):
+        _wait_entrances(topology, home)
+    with steps.step("Santé de tous les conteneurs"):
+        _wait_healthy(topology, home)
+    return steps
+
+
+def write_compose_env(topology: Topology, home: Home) -> Path:
+    """Write ``build/compose.env``, what compose.yaml needs besides itself; no secret in it."""
+    path = compose_env(home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = compose.values(
+        topology, pki.fingerprint(home), images.tag(topology), delivery.digests(topology, home)
+    )
+    path.write_text(compose.env_file(values))
+    return path
+
+
+def compose_env(home: Home) -> Path:
+    """Return where ``write_compose_env`` writes."""
+    return home.build / "compose.env"
+
+
+def down(home: Home) -> None:
+    """Stop and remove containers and networks; the volumes stay."""
+    if compose_env(home).is_file():
+        engine.docker(*compose.command(compose_env(home), "down"), seconds=COMPOSE_SECONDS)
+
+
+def destroy(cluster: str, ca: str) -> list[str]:
+    """Remove everything that carries both labels, and nothing else; return what was removed."""
+    removed = []
+    kinds = (("container", ("--force",)), ("network", ()), ("volume", ("--force",)))
+    for kind, options in kinds:
+        found = engine.names(kind, cluster=cluster, ca=ca)
+        if found:
+            engine.docker(kind, "rm", *options, *found, seconds=COMPOSE_SECONDS)
+        removed += [f"{kind} {name}" for name in found]
+    return removed
+
+
+def remove_images(cluster: str, ca: str) -> list[str]:
+    """Remove the images that carry both labels; return their names."""
+    found = [name for name in engine.names("image", cluster=cluster, ca=ca) if "<none>" not in name]
+    if found:
+        engine.docker("image", "rm", *found)
+    return found
+
+
+def restart(topology: Topology, home: Home, node: str) -> None:
+    """Restart the containers of one machine, its network excepted."""
+    names = [name for name in status.containers(topology, home) if name in (node, f"{node}-gw")]
+    if not names:
+        known = ", ".join((*ETCD, *PG, *HAPROXY, *PGBOUNCER))
+        raise CitadelleError(f"Nœud inconnu : {node} (connus : {known}).")
+    cluster = topology.settings.cluster_name
+    engine.docker("restart", "--time=60", *(f"{cluster}-{name}" for name in names))
+    _wait_healthy(topology, home)
+
+
+def _before_patroni() -> tuple[str, ...]:
+    """Everything but Patroni: etcd's authentication must be on before the first one starts."""
+    pods = [f"{node}-{part}" for node in PG for part in ("net", "gw")]
+    return (*ETCD, *pods, *HAPROXY, *PGBOUNCER)
+
+
+def _start(home: Home, *services: str) -> None:
+    argv = ("up", "--detach", "--no-build", "--remove-orphans", *services)
+    engine.docker(*compose.command(compose_env(home), *argv), seconds=COMPOSE_SECONDS)
+
+
+def _wait_quorum(topology: Topology, home: Home) -> None:
+    client = etcd.Etcd(topology, home)
+
+    def missing() -> str | None:
+        members = client.members()
+        if all(m.healthy for m in members) and sum(m.leader for m in members) == 1:
+            return None
+        return ", ".join(f"{m.name} muet" for m in members if not m.healthy) or "pas de chef"
+
+    wait_until(missing, "Quorum d'etcd", QUORUM_SECONDS, "Voir « invoke logs etcd1 ».")
+
+
+def _wait_primary(topology: Topology, home: Home) -> None:
+    patroni = Patroni(topology, home)
+
+    def missing() -> str | None:
+        return None if patroni.leader() else _states(patroni)
+
+    wait_until(missing, "Primaire", PRIMARY_SECONDS, "Voir « invoke logs pg1 ».")
+
+
+def _wait_replicas(topology: Topology, home: Home) -> None:
+    patroni = Patroni(topology, home)
+
+    def missing() -> str | None:
+        members = patroni.members()
+        streaming = sum(m.state == "streaming" for m in members)
+        synchronous = any(m.role == "sync_standby" for m in members)
+        return None if streaming == len(PG) - 1 and synchronous else _states(patroni)
+
+    wait_until(missing, "Réplicas", REPLICAS_SECONDS, "Voir « invoke logs pg2 ».")
+
+
+def _states(patroni: Patroni) -> str:
+    members = patroni.members()
+    return ", ".join(f"{m.name} {m.role} {m.state}" for m in members) or "aucun nœud ne répond"
+
+
+def _settle(topology: Topology, home: Home) -> None:
+    patroni = Patroni(topology, home)
+    leader = patroni.leader()
+    if leader is None:
+        raise CitadelleError("Le primaire vient de disparaître : relancez « invoke up ».")
+    accounts.ensure(topology, leader)
+    patroni.ensure_dynamic_configuration()
+
+
+def _wait_entrances(topology: Topology, home: Home) -> None:
+    """Wait until a row written through each R/W entrance reads back through each other."""
+
+    def missing() -> str | None:
+        try:
+            connect.round_trip(topology, home)
+        except psycopg.Error as error:
+            return str(error).strip().splitlines()[0]
+        return None
+
+    wait_until(missing, "Écriture puis lecture", ENTRANCES_SECONDS, "Voir « invoke status ».")
+
+
+def _wait_healthy(topology: Topology, home: Home) -> None:
+    def missing() -> str | None:
+        return "; ".join(status.observe(topology, home).problems()) or None
+
+    wait_until(missing, "Cluster sain", HEALTH_SECONDS, "Voir « invoke status ».")
+
+
+def report(topology: Topology, home: Home, steps: Steps) -> None:
+    """Show members, roles and addresses, then how long everything took."""
+    console.print(status.table(status.observe(topology, home)))
+    total = sum(seconds for _, seconds in steps.durations)
+    console.print(f"Prêt en {total:.0f} s. Autorité des clients : build/pki/server/ca.crt")

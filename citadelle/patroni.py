@@ -1,0 +1,97 @@
+"""Patroni, seen by the operator: who is the primary, and the shared configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import yaml
+
+from citadelle import clients, render
+from citadelle.errors import CitadelleError
+from citadelle.topology import PG, Topology
+from citadelle.workspace import Home
+
+
+@dataclass(frozen=True)
+class Member:
+    """One PostgreSQL node as Patroni sees it; ``lag_bytes`` is None when unknown."""
+
+    name: str
+    role: str
+    state: str
+    timeline: int | None
+    lag_bytes: int | None
+
+
+class Patroni:
+    """The REST API of every pod, through its guard."""
+
+    def __init__(self, topology: Topology, home: Home) -> None:
+        self.topology = topology
+        self.tls = clients.context(home, "rest")
+        settings = topology.settings
+        self.auth = (settings.patroni_rest_user, settings.patroni_rest_password.reveal())
+
+    def request(self, node: str, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  # passed on
+        """Send one request to one node; raise httpx.HTTPError when it does not answer."""
+        address = self.topology.address(node, "pg")
+        port = self.topology.settings.patroni_rest_port
+        return clients.request(
+            self.tls, method, address, port, path, server_name=node, **options
+        )
+
+    def members(self) -> list[Member]:
+        """Return the cluster as the first node that answers sees it; empty when none does."""
+        for node in PG:
+            try:
+                response = self.request(node, "GET", "/cluster")
+                return [_member(row) for row in response.json()["members"]]
+            except (httpx.HTTPError, KeyError, ValueError):
+                continue
+        return []
+
+    def leader(self) -> str | None:
+        """Return the name of the running primary, if there is one."""
+        return next(
+            (m.name for m in self.members() if m.role == "leader" and m.state == "running"), None
+        )
+
+    def ensure_dynamic_configuration(self) -> bool:
+        """Bring the shared configuration to what .env says; return whether it was changed."""
+        wanted = yaml.safe_load(render.dynamic_configuration(self.topology))
+        leader = self.leader()
+        if leader is None:
+            raise CitadelleError("Aucun primaire : voir « invoke status » et « invoke logs pg1 ».")
+        current = self.request(leader, "GET", "/config").json()
+        if _merged(current, wanted) == current:
+            return False
+        response = self.request(leader, "PATCH", "/config", body=wanted, auth=self.auth)
+        if response.status_code != httpx.codes.OK:
+            raise CitadelleError(
+                f"Patroni ({leader}) refuse la configuration : {response.status_code} "
+                f"{response.text.strip()}"
+            )
+        return True
+
+
+def _member(row: dict[str, Any]) -> Member:
+    lag = row.get("lag")
+    return Member(
+        name=row["name"],
+        role=row["role"],
+        state=row["state"],
+        timeline=row.get("timeline"),
+        lag_bytes=0 if row["role"] == "leader" else lag if isinstance(lag, int) else None,
+    )
+
+
+def _merged(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``patch`` laid over it, dictionary by dictionary."""
+    result = dict(base)
+    for key, value in patch.items():
+        inner = result.get(key)
+        both = isinstance(inner, dict) and isinstance(value, dict)
+        result[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]  # both
+    return result

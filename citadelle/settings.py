@@ -1,0 +1,246 @@
+"""The parameters of one cluster, read from ``.env``: typed, frozen, unknown keys refused.
+
+Each field of :class:`Settings` is the variable of the same name in capitals, documented for
+operators in ``.env.example``. Every problem is listed at once, one French line each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from citadelle import variables as v
+from citadelle.errors import CitadelleError
+from citadelle.variables import Secret
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One cluster's parameters; ports are TCP ports, durations carry their unit in the name."""
+
+    cluster_name: str = v.identifier()
+    base_image: str = v.text()
+    debian_mirror: str = v.text(optional=True)
+    bind_address: str = v.address()
+    subnet: IPv4Network = v.subnet()
+    server_extra_names: tuple[str, ...] = v.names()
+
+    datacenters: tuple[str, ...] = v.names()
+    etcd1_dc: str = v.datacenter()
+    etcd2_dc: str = v.datacenter()
+    etcd3_dc: str = v.datacenter()
+    pg1_dc: str = v.datacenter()
+    pg2_dc: str = v.datacenter()
+    pg3_dc: str = v.datacenter()
+    haproxy1_dc: str = v.datacenter()
+    haproxy2_dc: str = v.datacenter()
+    pgbouncer1_dc: str = v.datacenter()
+    pgbouncer2_dc: str = v.datacenter()
+    pg1_priority: int = v.integer(0, 1000)
+    pg2_priority: int = v.integer(0, 1000)
+    pg3_priority: int = v.integer(0, 1000)
+    remote_replication: str = v.choice("asynchrone", "synchrone")
+
+    etcd_client_port: int = v.port("etcd")
+    etcd_peer_port: int = v.port("etcd")
+    pg_port: int = v.port("pod")
+    patroni_rest_port: int = v.port("pod")
+    gateway_port: int = v.port("pod")
+    haproxy_rw_port: int = v.port("haproxy")
+    haproxy_ro_port: int = v.port("haproxy")
+    haproxy_admin_port: int = v.port("haproxy")
+    pgbouncer_port: int = v.port("pgbouncer")
+    haproxy1_rw_published_port: int = v.port("hôte")
+    haproxy1_ro_published_port: int = v.port("hôte")
+    haproxy1_admin_published_port: int = v.port("hôte")
+    haproxy2_rw_published_port: int = v.port("hôte")
+    haproxy2_ro_published_port: int = v.port("hôte")
+    haproxy2_admin_published_port: int = v.port("hôte")
+    pgbouncer1_published_port: int = v.port("hôte")
+    pgbouncer2_published_port: int = v.port("hôte")
+
+    app_database: str = v.identifier()
+    postgres_user: str = v.user()
+    postgres_password: Secret = v.secret()
+    replicator_user: str = v.user()
+    replicator_password: Secret = v.secret()
+    rewind_user: str = v.user()
+    rewind_password: Secret = v.secret()
+    app_user: str = v.user()
+    app_password: Secret = v.secret()
+    monitoring_user: str = v.user()
+    monitoring_password: Secret = v.secret()
+    pgbouncer_auth_user: str = v.user()
+    pgbouncer_auth_password: Secret = v.secret()
+    pgbouncer_admin_user: str = v.user()
+    pgbouncer_admin_password: Secret = v.secret()
+    patroni_rest_user: str = v.user()
+    patroni_rest_password: Secret = v.secret()
+    haproxy_admin_user: str = v.user()
+    haproxy_admin_password: Secret = v.secret()
+    etcd_root_password: Secret = v.secret()
+    etcd_patroni_password: Secret = v.secret()
+
+    cert_days: int = v.integer(2, 397)
+    cert_renew_days: int = v.integer(1, 200)
+    ca_days: int = v.integer(30, 7300)
+
+    patroni_ttl: int = v.integer(20, 300)
+    patroni_loop_wait: int = v.integer(1, 60)
+    patroni_retry_timeout: int = v.integer(3, 60)
+    pg_max_connections: int = v.integer(50, 5000)
+    pg_shared_buffers_mb: int = v.integer(16, 1048576)
+    pgbouncer_pool_size: int = v.integer(1, 1000)
+    pgbouncer_max_clients: int = v.integer(10, 50000)
+
+    def secrets(self) -> dict[str, Secret]:
+        """Return every secret by the name of its variable."""
+        return {
+            f.name.upper(): value
+            for f in dataclasses.fields(self)
+            if isinstance(value := getattr(self, f.name), Secret)
+        }
+
+    def masked(self) -> Settings:
+        """Return a copy whose secrets are the names of their variables between brackets."""
+        names = {name.lower(): Secret(f"<{name}>") for name in self.secrets()}
+        return dataclasses.replace(self, **names)  # type: ignore[arg-type]  # fields are Secret
+
+
+FIELDS = {field.name.upper(): field for field in dataclasses.fields(Settings)}
+
+
+def load(env_file: Path) -> Settings:
+    """Read and check ``.env``.
+
+    Raises:
+        CitadelleError: with every problem found, one line each.
+    """
+    if not env_file.is_file():
+        raise CitadelleError(f"{env_file.name} absent : lancez « invoke env » pour le créer.")
+    values, problems = _read(env_file)
+    return _check(values, problems)
+
+
+def parse(values: Mapping[str, str]) -> Settings:
+    """Check the variables given as text; raise CitadelleError as :func:`load` does."""
+    return _check(values, [])
+
+
+def _read(env_file: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the variables of the file and the problems of its lines."""
+    values: dict[str, str] = {}
+    problems = []
+    with env_file.open(encoding="utf-8") as stream:
+        for binding in parse_stream(stream):
+            line = binding.original.line
+            if binding.error or (binding.key and binding.value is None):
+                problems.append(f"ligne {line} illisible (attendu : NOM=valeur)")
+            elif binding.key in values:
+                problems.append(f"ligne {line} : {binding.key} est défini deux fois")
+            elif binding.key and binding.value is not None:
+                values[binding.key] = binding.value
+    return values, problems
+
+
+def _check(values: Mapping[str, str], problems: list[str]) -> Settings:
+    problems += _unknown(values)
+    parsed: dict[str, object] = {}
+    for name, field in FIELDS.items():
+        if name not in values:
+            problems.append(f"{name} manque (voir .env.example)")
+            continue
+        try:
+            parsed[field.name] = field.metadata["parse"](values[name].strip())
+        except ValueError as problem:
+            problems.append(f"{name} : {problem}")
+    problems += [problem for rule in RULES for problem in rule(parsed)]
+    if problems:
+        raise CitadelleError("\n".join(f".env : {problem}" for problem in problems))
+    return Settings(**parsed)  # type: ignore[arg-type]  # each parser returns its field's type
+
+
+def _unknown(values: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(set(values) - set(FIELDS)):
+        close = difflib.get_close_matches(name, FIELDS, n=1)
+        hint = f" (voulez-vous dire {close[0]} ?)" if close else ""
+        yield f"clé inconnue {name}{hint}"
+
+
+def _group(parsed: Mapping[str, object], kind: str) -> dict[str, object]:
+    """Return the parsed values of one kind by variable name."""
+    return {
+        name: parsed[field.name]
+        for name, field in FIELDS.items()
+        if field.metadata["kind"] == kind and field.name in parsed
+    }
+
+
+def _shared(group: Mapping[str, object]) -> Iterator[tuple[object, str]]:
+    """Yield each value that stands under several names, with these names."""
+    for value, count in Counter(group.values()).items():
+        if count > 1:
+            yield value, ", ".join(name for name, other in group.items() if other == value)
+
+
+def _ports_are_distinct(parsed: Mapping[str, object]) -> Iterator[str]:
+    for place in ("hôte", "pod", "etcd", "haproxy", "pgbouncer"):
+        for value, names in _shared(_group(parsed, f"port/{place}")):
+            yield f"le port {value} sert deux fois ({names}), même adresse : {place}"
+
+
+def _secrets_are_distinct(parsed: Mapping[str, object]) -> Iterator[str]:
+    for _, names in _shared(_group(parsed, "secret")):
+        yield f"le même secret sert deux fois ({names}) : un secret par usage"
+
+
+def _users_are_distinct(parsed: Mapping[str, object]) -> Iterator[str]:
+    for value, names in _shared(_group(parsed, "user")):
+        yield f"l'utilisateur « {value} » sert deux fois ({names}) : un utilisateur par rôle"
+
+
+def _datacenters_are_known(parsed: Mapping[str, object]) -> Iterator[str]:
+    known = parsed.get("datacenters")
+    if not isinstance(known, tuple):
+        return
+    if not known:
+        yield "DATACENTERS est vide : donnez au moins un centre de données"
+    for name, value in _group(parsed, "datacenter").items():
+        if value not in known:
+            yield f"{name} : centre de données inconnu « {value} » (connus : {', '.join(known)})"
+
+
+def _timers_hold_together(parsed: Mapping[str, object]) -> Iterator[str]:
+    """Patroni lowers its timers silently unless loop_wait + 2*retry_timeout <= ttl."""
+    ttl, loop, retry = (parsed.get(f"patroni_{n}") for n in ("ttl", "loop_wait", "retry_timeout"))
+    if isinstance(ttl, int) and isinstance(loop, int) and isinstance(retry, int):
+        if loop + 2 * retry > ttl:
+            yield (
+                f"PATRONI_LOOP_WAIT + 2 × PATRONI_RETRY_TIMEOUT = {loop + 2 * retry} s dépasse "
+                f"PATRONI_TTL = {ttl} s"
+            )
+
+
+def _certificates_are_renewed_in_time(parsed: Mapping[str, object]) -> Iterator[str]:
+    days, renew, ca = (parsed.get(n) for n in ("cert_days", "cert_renew_days", "ca_days"))
+    if isinstance(days, int) and isinstance(renew, int) and renew >= days:
+        yield f"CERT_RENEW_DAYS = {renew} doit être inférieur à CERT_DAYS = {days}"
+    if isinstance(days, int) and isinstance(ca, int) and ca < 2 * days:
+        yield f"CA_DAYS = {ca} doit valoir au moins deux fois CERT_DAYS = {days}"
+
+
+RULES = (
+    _ports_are_distinct,
+    _secrets_are_distinct,
+    _users_are_distinct,
+    _datacenters_are_known,
+    _timers_hold_together,
+    _certificates_are_renewed_in_time,
+)

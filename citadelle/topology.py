@@ -1,0 +1,162 @@
+"""The cluster's machines, networks, addresses and ports: one source, everything else derives.
+
+Names are constants, so that tests can be listed before any ``.env`` exists; datacentres,
+ports and addresses come from the settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+
+from citadelle.settings import Settings
+
+ETCD = ("etcd1", "etcd2", "etcd3")
+PG = ("pg1", "pg2", "pg3")
+HAPROXY = ("haproxy1", "haproxy2")
+PGBOUNCER = ("pgbouncer1", "pgbouncer2")
+TOOLS = "tools"
+
+# The order is the third byte's offset in SUBNET; add new ones at the end.
+NETWORKS = ("dcs", "pg", "pool", "front")
+# design: PgBouncer cannot reach etcd or a pod, etcd cannot reach PostgreSQL.
+ATTACHED = {
+    "etcd": ("dcs",),
+    "pg": ("dcs", "pg"),
+    "haproxy": ("pg", "pool", "front"),
+    "pgbouncer": ("pool", "front"),
+    "tools": ("dcs", "pg", "front"),
+}
+# Last byte of the first node of each kind; .1 is the bridge's own address.
+FIRST_HOST = {"etcd": 11, "pg": 21, "haproxy": 31, "pgbouncer": 41, "tools": 51}
+
+
+class Role(StrEnum):
+    """What a container runs; the image and the delivered files follow from it."""
+
+    ETCD = "etcd"
+    PG = "pg"
+    GATEWAY = "gateway"
+    HAPROXY = "haproxy"
+    PGBOUNCER = "pgbouncer"
+    TOOLS = "tools"
+
+
+# The account that each role runs as; numbers of our own, above every Debian package's.
+UID = {
+    Role.ETCD: 10001,
+    Role.PG: 10002,
+    Role.GATEWAY: 10003,
+    Role.HAPROXY: 10003,
+    Role.PGBOUNCER: 10004,
+    Role.TOOLS: 10005,
+}
+
+
+@dataclass(frozen=True)
+class Container:
+    """A long-lived container that reads delivered files; in a pod, several share one node."""
+
+    name: str
+    role: Role
+    node: str
+
+
+CONTAINERS = (
+    *(Container(name, Role.ETCD, name) for name in ETCD),
+    *(Container(name, Role.PG, name) for name in PG),
+    *(Container(f"{name}-gw", Role.GATEWAY, name) for name in PG),
+    *(Container(name, Role.HAPROXY, name) for name in HAPROXY),
+    *(Container(name, Role.PGBOUNCER, name) for name in PGBOUNCER),
+)
+# Runs only while an operator's command does (`invoke etcdctl`, `patronictl`, `bench`).
+OPERATOR = Container(TOOLS, Role.TOOLS, TOOLS)
+# What else compose starts: the containers that hold the pods' network namespaces.
+HOLDERS = tuple(f"{name}-net" for name in PG)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a client on the host reaches a published service."""
+
+    service: str
+    node: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Addresses, datacentres and ports of one cluster."""
+
+    settings: Settings
+
+    @cached_property
+    def subnets(self) -> dict[str, IPv4Network]:
+        """One /24 per network."""
+        return dict(zip(NETWORKS, self.settings.subnet.subnets(new_prefix=24), strict=True))
+
+    def address(self, node: str, network: str) -> IPv4Address:
+        """Return the fixed address of a node on a network; KeyError if it is not attached."""
+        kind = node.rstrip("0123456789")
+        if network not in ATTACHED[kind]:
+            raise KeyError(f"{node} is not on network {network}")
+        index = int(node.removeprefix(kind) or 1)
+        return self.subnets[network][FIRST_HOST[kind] + index - 1]
+
+    def gateway_address(self, network: str) -> IPv4Address:
+        """Return the bridge's address: what the cluster sees of a client on the host."""
+        return self.subnets[network][1]
+
+    def datacenter(self, node: str) -> str:
+        """Return the datacentre that .env gives the node."""
+        return str(getattr(self.settings, f"{node}_dc"))
+
+    @property
+    def preferred_datacenter(self) -> str:
+        """The first of DATACENTERS: the primary lives there, commits are synchronous there."""
+        return self.settings.datacenters[0]
+
+    def is_remote(self, node: str) -> bool:
+        """Tell whether the node is outside the preferred datacentre."""
+        return self.datacenter(node) != self.preferred_datacenter
+
+    def priority(self, node: str) -> int:
+        """Return the failover priority of a PostgreSQL node (0: never promoted)."""
+        return int(getattr(self.settings, f"{node}_priority"))
+
+    @cached_property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Published services, the first node of each kind first."""
+        s = self.settings
+        rows = [
+            (service, node, f"{node}_{service}_published_port")
+            for service in ("rw", "ro", "admin")
+            for node in HAPROXY
+        ]
+        rows += [("pooled", node, f"{node}_published_port") for node in PGBOUNCER]
+        return tuple(
+            Endpoint(service, node, s.bind_address, getattr(s, variable))
+            for service, node, variable in rows
+        )
+
+    def endpoint(self, service: str, node: str) -> Endpoint:
+        """Return one published service: ``rw``, ``ro``, ``admin`` or ``pooled``."""
+        return next(e for e in self.endpoints if (e.service, e.node) == (service, node))
+
+    @cached_property
+    def hosts(self) -> dict[str, dict[str, str]]:
+        """Return, per node, the names that it may resolve: nothing depends on a DNS server."""
+        plans = {"etcd": {"dcs": ETCD}, "pg": {"dcs": ETCD, "pg": PG}, "haproxy": {"pg": PG}}
+        plans["pgbouncer"] = {"pool": HAPROXY}
+        plans["tools"] = {"dcs": ETCD, "pg": PG, "front": HAPROXY + PGBOUNCER}
+        return {
+            node: {
+                peer: str(self.address(peer, network))
+                for network, peers in plans[node.rstrip("0123456789")].items()
+                for peer in peers
+            }
+            for node in (*ETCD, *PG, *HAPROXY, *PGBOUNCER, TOOLS)
+        }

@@ -1,0 +1,165 @@
+"""The kinds of variables of ``.env``: how each is read, and what is refused.
+
+A kind is a dataclass field whose metadata holds a parser from text (``parse``, raising
+ValueError with a French reason) and a name (``kind``) by which cross-checks group variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+# 128 bits with the 64-letter alphabet of `env.py` take 22 letters; 20 is the floor that the
+# project asks of secrets chosen by hand.
+SECRET_MIN_LENGTH = 20
+# Letters that need no quoting in .env, YAML, SQL, INI files and URLs.
+SECRET_ALPHABET = re.compile(r"[A-Za-z0-9._~-]+")
+IDENTIFIER = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+class Secret:
+    """A text that does not show itself: ``reveal()`` is the only way to read it."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself; call it only where it is written for a component."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+def _kind(name: str, parse: Callable[[str], object]) -> Any:  # noqa: ANN401  # a dataclass field
+    return field(metadata={"kind": name, "parse": parse})
+
+
+def _identifier(text: str) -> str:
+    if not IDENTIFIER.fullmatch(text):
+        raise ValueError(
+            f"« {text} » refusé : lettres minuscules, chiffres, « _ » ou « - », 31 au plus"
+        )
+    return text
+
+
+def identifier() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for a name that Docker, PostgreSQL and DNS all accept unquoted."""
+    return _kind("identifier", _identifier)
+
+
+def user() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for a user name; no two roles may share one."""
+    return _kind("user", _identifier)
+
+
+def text(*, optional: bool = False) -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for a free text."""
+
+    def parse(value: str) -> str:
+        if not value and not optional:
+            raise ValueError("vide")
+        return value
+
+    return _kind("text", parse)
+
+
+def secret() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for a secret of at least SECRET_MIN_LENGTH safe letters."""
+
+    def parse(value: str) -> Secret:
+        if len(value) < SECRET_MIN_LENGTH:
+            raise ValueError(f"secret trop court ({len(value)} < {SECRET_MIN_LENGTH} caractères)")
+        if not SECRET_ALPHABET.fullmatch(value):
+            raise ValueError("secret refusé : lettres, chiffres et « . _ ~ - » seulement")
+        if len(set(value)) < SECRET_MIN_LENGTH // 2:
+            raise ValueError("secret trop faible (trop peu de caractères différents)")
+        return Secret(value)
+
+    return _kind("secret", parse)
+
+
+def integer(low: int, high: int) -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for a whole number within bounds, both included."""
+    return _kind("integer", lambda value: _bounded(value, low, high))
+
+
+def port(place: str) -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for a TCP port; two ports of one place must differ.
+
+    Below 1024 a port needs a privilege that no component of the cluster has (RFC 6335, 6).
+    """
+    low = 1 if place == "hôte" else 1024
+    return _kind(f"port/{place}", lambda value: _bounded(value, low, 65535))
+
+
+def _bounded(value: str, low: int, high: int) -> int:
+    if not re.fullmatch(r"\d{1,9}", value) or not low <= int(value) <= high:
+        raise ValueError(f"« {value} » n'est pas un nombre entre {low} et {high}")
+    return int(value)
+
+
+def choice(*choices: str) -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for one of the given words."""
+
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"« {value} » refusé (choix : {', '.join(choices)})")
+        return value
+
+    return _kind("choice", parse)
+
+
+def datacenter() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for the name of a datacentre; that it is listed is checked later."""
+    return _kind("datacenter", str)
+
+
+def names() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for a comma-separated list of names or addresses, possibly empty."""
+
+    def parse(value: str) -> tuple[str, ...]:
+        items = tuple(item.strip() for item in value.split(",") if item.strip())
+        for item in items:
+            if not HOST_NAME.fullmatch(item):
+                raise ValueError(f"« {item} » n'est pas un nom")
+        return items
+
+    return _kind("names", parse)
+
+
+def address() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for an IPv4 address of the host."""
+
+    def parse(value: str) -> str:
+        try:
+            return str(IPv4Address(value))
+        except ValueError:
+            raise ValueError(f"« {value} » n'est pas une adresse IPv4") from None
+
+    return _kind("address", parse)
+
+
+def subnet() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for a /22, cut into one /24 per network of the cluster (RFC 1918)."""
+
+    def parse(value: str) -> IPv4Network:
+        try:
+            network = IPv4Network(value)
+        except ValueError:
+            raise ValueError(f"« {value} » n'est pas un réseau IPv4 (ex. 10.209.64.0/22)") from None
+        if network.prefixlen != 22 or not network.is_private:  # noqa: PLR2004  # four /24
+            raise ValueError(f"« {value} » refusé : il faut un /22 privé (quatre réseaux /24)")
+        return network
+
+    return _kind("subnet", parse)

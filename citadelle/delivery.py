@@ -134,3 +134,15 @@ def deliver(topology: Topology, home: Home, image: str) -> list[str]:
         *argv, *mounts, "--entrypoint=sh", image, "-c", SCRIPT, stdin=tar(topology, home)
     )
     return changed.split()
+
+
+def pending(topology: Topology, home: Home) -> list[str]:
+    """Return the containers that do not run with the files of today (or do not run at all)."""
+    cluster = topology.settings.cluster_name
+    current = {}
+    found = engine.names("container", cluster=cluster, ca=pki.fingerprint(home))
+    for container in engine.inspect("container", *found):
+        name = container["Name"].removeprefix(f"/{cluster}-")
+        current[name] = container["Config"]["Labels"].get("fr.citadelle.config")
+    wanted = digests(topology, home)
+    return [c.name for c in CONTAINERS if current.get(c.name) != wanted[c.name]]

@@ -29,8 +29,9 @@ def docker(*argv: str, stdin: bytes | None = None, seconds: float = 600) -> str:
             f"docker {argv[0]} n'a pas fini en {seconds:.0f} s : voir « docker ps »."
         ) from None
     if result.returncode:
-        said = result.stderr.decode(errors="replace").strip().splitlines()[-ERROR_LINES:]
-        raise CitadelleError(f"docker {' '.join(argv[:2])} a échoué : " + "\n".join(said))
+        said = (result.stdout + result.stderr).decode(errors="replace").strip().splitlines()
+        tail = "\n".join(said[-ERROR_LINES:])
+        raise CitadelleError(f"docker {' '.join(argv[:2])} a échoué : {tail}")
     return result.stdout.decode(errors="replace")
 
 

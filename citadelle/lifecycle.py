@@ -26,7 +26,7 @@ from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Topology
 from citadelle.workspace import Home
 
 # Named deadlines, in seconds, for a machine of two slow cores.
-QUORUM_SECONDS = 90
+QUORUM_SECONDS = 60
 PRIMARY_SECONDS = 180
 REPLICAS_SECONDS = 240
 ENTRANCES_SECONDS = 60
@@ -47,16 +47,18 @@ def up(topology: Topology, home: Home) -> Steps:
         preflight.check(topology, home)
     images.build(topology, home, steps)
     with steps.step("Livraison des fichiers"):
-        changed = delivery.deliver(topology, home, images.name(topology, "pod"))
-    if changed:
-        with steps.step("Contrôle des configurations par les composants"):
-            validate.check(topology, home, changed)
+        delivery.deliver(topology, home, images.name(topology, "pod"))
+    pending = delivery.pending(topology, home)
+    if pending:
+        with steps.step("Configurations relues par HAProxy"):
+            validate.proxies(topology, pending)
     write_compose_env(topology, home)
     with steps.step("etcd, passerelles, répartiteurs et PgBouncer"):
         _start(home, *_before_patroni())
-    with steps.step("Quorum d'etcd, authentification"):
+    with steps.step("Quorum d'etcd, authentification ; configurations relues par Patroni"):
         _wait_quorum(topology, home)
         etcd.ensure_auth(topology, home)
+        validate.patroni(topology, pending)
     with steps.step("PostgreSQL : primaire"):
         _start(home)
         _wait_primary(topology, home)
@@ -87,7 +89,7 @@ def compose_env(home: Home) -> Path:
     return home.build / "compose.env"
 
 
-def down(home: Home) -> None:
+def down(_topology: Topology, home: Home) -> None:
     """Stop and remove containers and networks; the volumes stay."""
     if compose_env(home).is_file():
         engine.docker(*compose.command(compose_env(home), "down"), seconds=COMPOSE_SECONDS)

@@ -89,7 +89,7 @@ def problems(
 
 def require(home: Home, topology: Topology, now: datetime | None = None) -> None:
     """Raise CitadelleError unless every certificate can serve right now."""
-    found = [p for p in problems(home, topology, 0, now) if p.kind is not Kind.SOON]
+    found = problems(home, topology, 0, now)
     if not found:
         return
     if all(problem.kind is Kind.MISSING for problem in found):

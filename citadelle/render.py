@@ -30,7 +30,11 @@ TEMPLATES = {
         "pgbouncer_hba.conf": "pgbouncer/pgbouncer_hba.conf.j2",
         "userlist.txt": "pgbouncer/userlist.txt.j2",
     },
-    Role.TOOLS: {"patronictl.yml": "tools/patronictl.yml.j2", "pgpass": "tools/pgpass.j2"},
+    Role.TOOLS: {
+        "patronictl.yml": "tools/patronictl.yml.j2",
+        "etcd_users": "tools/etcd_users.j2",
+        "pgpass": "tools/pgpass.j2",
+    },
 }
 
 

@@ -44,14 +44,15 @@ class Role(StrEnum):
     TOOLS = "tools"
 
 
-# The account that each role runs as; numbers of our own, above every Debian package's.
+# The account that each role runs as: in Debian's range of system accounts (policy, 9.2.2), as the
+# packages' own scripts demand of an account that exists before them.
 UID = {
-    Role.ETCD: 10001,
-    Role.PG: 10002,
-    Role.GATEWAY: 10003,
-    Role.HAPROXY: 10003,
-    Role.PGBOUNCER: 10004,
-    Role.TOOLS: 10005,
+    Role.ETCD: 901,
+    Role.PG: 902,
+    Role.GATEWAY: 903,
+    Role.HAPROXY: 903,
+    Role.PGBOUNCER: 904,
+    Role.TOOLS: 905,
 }
 
 

@@ -6,36 +6,46 @@ from collections.abc import Iterable
 
 from citadelle import engine, images
 from citadelle.errors import CitadelleError
-from citadelle.topology import CONTAINERS, Container, Role, Topology
-from citadelle.workspace import Home
+from citadelle.topology import CONTAINERS, UID, Container, Role, Topology
 
 # The component's own validator; etcd and PgBouncer have none.
+HAPROXY = ("haproxy", "-c", "-f", "/etc/citadelle/haproxy.cfg")
 VALIDATORS = {
     Role.PG: ("patroni", "--validate-config", "--ignore-listen-port", "/etc/citadelle/patroni.yml"),
-    Role.GATEWAY: ("haproxy", "-c", "-q", "-f", "/etc/citadelle/haproxy.cfg"),
-    Role.HAPROXY: ("haproxy", "-c", "-q", "-f", "/etc/citadelle/haproxy.cfg"),
+    Role.GATEWAY: HAPROXY,
+    Role.HAPROXY: HAPROXY,
 }
 IMAGES = {Role.PG: "pg", Role.GATEWAY: "haproxy", Role.HAPROXY: "haproxy"}
 
 
-def check(topology: Topology, home: Home, names: Iterable[str]) -> None:
-    """Raise CitadelleError with the validator's words for the first file that it refuses."""
+def proxies(topology: Topology, names: Iterable[str]) -> None:
+    """Check load balancers and gateways; raise CitadelleError with HAProxy's own words."""
+    for container in _of(names, Role.GATEWAY, Role.HAPROXY):
+        _check(topology, container, "--network=none")
+
+
+def patroni(topology: Topology, names: Iterable[str]) -> None:
+    """Check Patroni's files; its validator wants to reach etcd, which must be running."""
+    for container in _of(names, Role.PG):
+        _check(topology, container, f"--network={topology.settings.cluster_name}_dcs")
+
+
+def _of(names: Iterable[str], *roles: Role) -> list[Container]:
     wanted = set(names)
-    for container in CONTAINERS:
-        if container.name in wanted and container.role in VALIDATORS:
-            _check(topology, container)
+    return [c for c in CONTAINERS if c.name in wanted and c.role in roles]
 
 
-def _check(topology: Topology, container: Container) -> None:
+def _check(topology: Topology, container: Container, network: str) -> None:
     cluster = topology.settings.cluster_name
     image = images.name(topology, IMAGES[container.role])
     hosts = [f"--add-host={n}:{a}" for n, a in topology.hosts[container.node].items()]
     program, *arguments = VALIDATORS[container.role]
-    argv = ["run", "--rm", "--read-only", "--tmpfs=/run/haproxy", "--cap-drop=ALL", *hosts]
+    argv = ["run", "--rm", network, "--read-only", "--tmpfs=/run/haproxy", "--cap-drop=ALL", *hosts]
     argv += [f"--volume={cluster}_conf-{container.name}:/etc/citadelle:ro"]
-    argv += ["--user=0"] if container.role is Role.GATEWAY else []
+    # The account that compose.yaml gives the container: it must be able to read the files.
+    argv += [f"--user={0 if container.role is Role.GATEWAY else UID[container.role]}"]
     try:
-        engine.docker(*argv, "--network=none", f"--entrypoint={program}", image, *arguments)
+        engine.docker(*argv, f"--entrypoint={program}", image, *arguments)
     except CitadelleError as error:
         raise CitadelleError(
             f"Configuration de {container.name} refusée par {program} : {error}\n"

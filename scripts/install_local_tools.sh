@@ -139,7 +139,8 @@ version_of() {
         mmdebstrap) text=$(have mmdebstrap && mmdebstrap --version || echo 'sans objet') ;;
         *) text=$("$1" --version 2>&1) ;;
     esac 2>/dev/null || true
-    printf '%s' "${text%%$'\n'*}"
+    text=${text%%$'\n'*}
+    printf '%s' "${text:0:60}"
 }
 
 # --- Tableaux ------------------------------------------------------------------------------------
@@ -263,7 +264,7 @@ print_plan() {
     local line
     for line in "${NOTES[@]}"; do say "$line"; done
     if [[ ${#PACKAGES[@]} -eq 0 && ${#STEPS[@]} -eq 0 ]]; then
-        say "Rien à faire : tout est là."
+        if [[ ${#NOTES[@]} -eq 0 ]]; then say "Rien à faire : tout est là."; else say "Rien d'autre à faire."; fi
         return
     fi
     say "À faire :"
@@ -305,7 +306,10 @@ install_packages() {
     fi || die 1 "l'installation des paquets a échoué (messages ci-dessus)."
 }
 
-apt_install() { apt-get -qq install -y --no-install-recommends "${PACKAGES[@]}" </dev/null; }
+# dpkg raconte chaque paquet sur sa sortie ; ses erreurs, elles, restent visibles.
+apt_install() {
+    apt-get -qq install -y --no-install-recommends "${PACKAGES[@]}" </dev/null >/dev/null
+}
 
 # --- patronictl ----------------------------------------------------------------------------------
 

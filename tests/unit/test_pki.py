@@ -113,12 +113,22 @@ def test_dcs_certificate_has_no_subject(issued: Home, spec: Certificate) -> None
 
 
 @every(*ALL)
-def test_subjectsare_critical_only_without_subject(issued: Home, spec: Certificate) -> None:
+def test_names_are_critical_only_without_subject(issued: Home, spec: Certificate) -> None:
     """RFC 5280, 4.2.1.6."""
     certificate = stored(issued, spec.plane, spec.name)
     found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
 
     assert found.critical is (spec.common_name == "")
+
+
+@every(*ALL)
+def test_certificate_names_the_key_of_its_authority(issued: Home, spec: Certificate) -> None:
+    """OpenSSL refuses an issuer whose key identifier differs (RFC 5280, 4.2.1.1)."""
+    authority, leaf = stored(issued, spec.plane, "ca"), stored(issued, spec.plane, spec.name)
+    own = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    named = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+
+    assert named.key_identifier == own.digest
 
 
 def test_certificate_starts_before_now(issued: Home) -> None:

@@ -190,6 +190,14 @@ def test_up_with_one_missing_file_names_it(home: Home) -> None:
     assert refusal(home).endswith("« invoke certs » (build/pki/rest/pg1.key)")
 
 
+def test_up_with_missing_and_wrong_files_tells_the_wrong_ones(home: Home) -> None:
+    """A certificate put in the place of another must not pass for a forgotten run."""
+    (home.pki / "rest/pg1.key").unlink()
+    copy_pair(home, "tunnel/pg2", "rest/pg2")
+
+    assert "rest/pg2.crt : n'est pas signé" in refusal(home)
+
+
 def test_list_shows_each_plane_with_its_authority_first(home: Home) -> None:
     """Everything issued is listed."""
     rows = pki.rows(home, CLUSTER, NOW)

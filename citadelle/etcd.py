@@ -115,7 +115,7 @@ def ensure_auth(topology: Topology, home: Home) -> bool:
     etcd = Etcd(topology, home)
     settings = topology.settings
     root, patroni = settings.etcd_root_password.reveal(), settings.etcd_patroni_password.reveal()
-    enabled = bool(etcd.call("/auth/status", {}).get("enabled"))
+    enabled = _auth_enabled(etcd)
     if enabled:
         _login_root(etcd, root)
     changed = _ensure_users(etcd, {"root": root, PATRONI_USER: patroni}, check=enabled)
@@ -124,6 +124,16 @@ def ensure_auth(topology: Topology, home: Home) -> bool:
     if not enabled:
         etcd.call("/auth/enable", {})
     return changed or not enabled
+
+
+def _auth_enabled(etcd: Etcd) -> bool:
+    """Tell whether authentication is on: then even this question needs a user."""
+    try:
+        return bool(etcd.call("/auth/status", {}).get("enabled"))
+    except EtcdError as error:
+        if "user name is empty" in str(error):
+            return True
+        raise
 
 
 def _login_root(etcd: Etcd, password: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, TOOLS, Role, Topology
+from citadelle.topology import ETCD, HAPROXY, LOAD_BALANCERS, PG, PGBOUNCER, TOOLS, Role, Topology
 
 PLANES = ("dcs-peer", "dcs-client", "rest", "tunnel", "server", "pg-client")
 
@@ -108,8 +108,9 @@ def _server(topology: Topology) -> list[Certificate]:
     ips = ("127.0.0.1", *(name for name in extra if _is_ip(name)))
     if topology.settings.bind_address not in (*ips, "0.0.0.0"):  # noqa: S104  # compared only
         ips = (*ips, topology.settings.bind_address)
+    balancers = (LOAD_BALANCERS, *HAPROXY)
     return [
-        *(_server_("server", n, (n, *HAPROXY, *dns), ips, n, "pg-server") for n in PG),
+        *(_server_("server", n, (n, *balancers, *dns), ips, n, "pg-server") for n in PG),
         *(_server_("server", n, (n, *dns), ips, n, "admin-server") for n in HAPROXY),
         *(_server_("server", n, (n, *dns), ips, n, "pgbouncer-server") for n in PGBOUNCER),
     ]

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from passlib.hash import sha512_crypt
 
 from citadelle.inventory import ETCD_PEER_NAME
-from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Container, Role, Topology
+from citadelle.topology import ETCD, HAPROXY, LOAD_BALANCERS, PG, PGBOUNCER, Container, Role, Topology
 from citadelle.workspace import ROOT
 
 # For each role: the file in /etc/citadelle and its template below config/.
@@ -22,6 +22,7 @@ TEMPLATES = {
         "patroni.yml": "patroni/patroni.yml.j2",
         "pg_hba.conf": "postgresql/pg_hba.conf.j2",
         "pg_ident.conf": "postgresql/pg_ident.conf.j2",
+        "postgresql.base.conf": "postgresql/postgresql.base.conf.j2",
     },
     Role.GATEWAY: {"haproxy.cfg": "gateway/haproxy.cfg.j2"},
     Role.HAPROXY: {"haproxy.cfg": "haproxy/haproxy.cfg.j2"},
@@ -130,11 +131,7 @@ def _haproxy(topology: Topology, container: Container) -> dict[str, object]:
 
 
 def _pgbouncer(topology: Topology, container: Container) -> dict[str, object]:
-    here = topology.datacenter(container.node)
-    return {
-        "front": topology.address(container.node, "front"),
-        "upstreams": sorted(HAPROXY, key=lambda node: topology.datacenter(node) != here),
-    }
+    return {"front": topology.address(container.node, "front"), "upstream": LOAD_BALANCERS}
 
 
 def _tools(_topology: Topology, _container: Container) -> dict[str, object]:

@@ -17,6 +17,9 @@ ETCD = ("etcd1", "etcd2", "etcd3")
 PG = ("pg1", "pg2", "pg3")
 HAPROXY = ("haproxy1", "haproxy2")
 PGBOUNCER = ("pgbouncer1", "pgbouncer2")
+# Both load balancers under one name: PgBouncer compares the whole `host=` with the certificate,
+# so a list of two names would never match (seen with 1.24.1).
+LOAD_BALANCERS = "haproxy"
 TOOLS = "tools"
 
 # The order is the third byte's offset in SUBNET; add new ones at the end.
@@ -146,18 +149,3 @@ class Topology:
     def endpoint(self, service: str, node: str) -> Endpoint:
         """Return one published service: ``rw``, ``ro``, ``admin`` or ``pooled``."""
         return next(e for e in self.endpoints if (e.service, e.node) == (service, node))
-
-    @cached_property
-    def hosts(self) -> dict[str, dict[str, str]]:
-        """Return, per node, the names that it may resolve: nothing depends on a DNS server."""
-        plans = {"etcd": {"dcs": ETCD}, "pg": {"dcs": ETCD, "pg": PG}, "haproxy": {"pg": PG}}
-        plans["pgbouncer"] = {"pool": HAPROXY}
-        plans["tools"] = {"dcs": ETCD, "pg": PG, "front": HAPROXY + PGBOUNCER}
-        return {
-            node: {
-                peer: str(self.address(peer, network))
-                for network, peers in plans[node.rstrip("0123456789")].items()
-                for peer in peers
-            }
-            for node in (*ETCD, *PG, *HAPROXY, *PGBOUNCER, TOOLS)
-        }

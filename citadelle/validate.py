@@ -25,9 +25,10 @@ def proxies(topology: Topology, names: Iterable[str]) -> None:
 
 
 def patroni(topology: Topology, names: Iterable[str]) -> None:
-    """Check Patroni's files; its validator wants to reach etcd, which must be running."""
+    """Check Patroni's files from inside the pod: its validator wants to reach etcd."""
     for container in _of(names, Role.PG):
-        _check(topology, container, f"--network={topology.settings.cluster_name}_dcs")
+        holder = f"{topology.settings.cluster_name}-{container.node}-net"
+        _check(topology, container, f"--network=container:{holder}")
 
 
 def _of(names: Iterable[str], *roles: Role) -> list[Container]:
@@ -38,9 +39,8 @@ def _of(names: Iterable[str], *roles: Role) -> list[Container]:
 def _check(topology: Topology, container: Container, network: str) -> None:
     cluster = topology.settings.cluster_name
     image = images.name(topology, IMAGES[container.role])
-    hosts = [f"--add-host={n}:{a}" for n, a in topology.hosts[container.node].items()]
     program, *arguments = VALIDATORS[container.role]
-    argv = ["run", "--rm", network, "--read-only", "--tmpfs=/run/haproxy", "--cap-drop=ALL", *hosts]
+    argv = ["run", "--rm", network, "--read-only", "--tmpfs=/run/haproxy", "--cap-drop=ALL"]
     argv += [f"--volume={cluster}_conf-{container.name}:/etc/citadelle:ro"]
     # The account that compose.yaml gives the container: it must be able to read the files.
     argv += [f"--user={0 if container.role is Role.GATEWAY else UID[container.role]}"]

@@ -87,13 +87,13 @@ def verifies(stored: str, password: str) -> bool:
         scheme, iterations_salt, keys = stored.split("$")
         iterations, salt = iterations_salt.split(":")
         stored_key = base64.b64decode(keys.split(":")[0])
+        salted = hashlib.pbkdf2_hmac(
+            "sha256", password.encode(), base64.b64decode(salt), int(iterations)
+        )
     except ValueError:
         return False
     if scheme != "SCRAM-SHA-256":
         return False
-    salted = hashlib.pbkdf2_hmac(
-        "sha256", password.encode(), base64.b64decode(salt), int(iterations)
-    )
     client_key = hmac.digest(salted, b"Client Key", "sha256")
     return hmac.compare_digest(hashlib.sha256(client_key).digest(), stored_key)
 

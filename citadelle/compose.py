@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from citadelle import workspace
 from citadelle.settings import FIELDS
-from citadelle.topology import ATTACHED, CONTAINERS, ETCD, HAPROXY, NETWORKS, PG, PGBOUNCER
-from citadelle.topology import UID, Topology
+from citadelle.topology import (
+    ATTACHED,
+    CONTAINERS,
+    ETCD,
+    HAPROXY,
+    NETWORKS,
+    PG,
+    PGBOUNCER,
+    UID,
+    Topology,
+)
 from citadelle.workspace import ROOT
 
 FILE = ROOT / "docker" / "compose.yaml"
@@ -31,6 +41,7 @@ def values(
         "CLUSTER_NAME": s.cluster_name,
         "BIND_ADDRESS": s.bind_address,
         "CA_FINGERPRINT": ca_fingerprint,
+        "ORIGIN": workspace.origin(),
         "IMAGE_TAG": image_tag,
         **ports,
         **{f"SUBNET_{net.upper()}": str(topology.subnets[net]) for net in NETWORKS},

@@ -13,7 +13,7 @@ import tarfile
 from citadelle import engine, pki, render
 from citadelle.inventory import TRUSTED, certificates
 from citadelle.topology import CONTAINERS, ETCD, OPERATOR, PG, UID, Container, Role, Topology
-from citadelle.workspace import Home
+from citadelle.workspace import Home, origin
 
 READERS = (*CONTAINERS, OPERATOR)
 # HAProxy takes certificate and key in one file.
@@ -113,7 +113,7 @@ def create_volumes(topology: Topology, home: Home) -> None:
     for volume in volumes():
         name = f"{cluster}_{volume}"
         if name not in known:
-            labels = {"cluster": cluster, "ca": pki.fingerprint(home)}
+            labels = {"cluster": cluster, "ca": pki.fingerprint(home), "origin": origin()}
             options = [f"--label=fr.citadelle.{k}={v}" for k, v in labels.items()]
             engine.docker("volume", "create", *options, name)
 

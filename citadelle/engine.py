@@ -21,7 +21,7 @@ def docker(*argv: str, stdin: bytes | None = None, seconds: float = 600) -> str:
         CitadelleError: when the engine is absent, the command fails or takes too long.
     """
     try:
-        result = subprocess.run(  # noqa: S603  # argv is a list, never a shell
+        result = subprocess.run(
             [_client(), *argv], input=stdin, capture_output=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
@@ -37,7 +37,7 @@ def docker(*argv: str, stdin: bytes | None = None, seconds: float = 600) -> str:
 
 def interactive(argv: Sequence[str]) -> int:
     """Run ``docker`` on the operator's terminal and return its exit code."""
-    return subprocess.run([_client(), *argv], check=False).returncode  # noqa: S603  # as above
+    return subprocess.run([_client(), *argv], check=False).returncode
 
 
 def require() -> None:
@@ -52,7 +52,8 @@ def require() -> None:
         docker("compose", "version", seconds=30)
     except CitadelleError:
         raise CitadelleError(
-            "Compose v2 manque (docker compose) : lancez « scripts/install_local_tools.sh --engine »."
+            "Compose v2 manque (docker compose) : lancez "
+            "« scripts/install_local_tools.sh --engine »."
         ) from None
 
 
@@ -67,9 +68,9 @@ def inspect(kind: str, *names: str) -> list[dict[str, Any]]:
 def names(kind: str, **labels: str) -> list[str]:
     """Return the names of the objects of a kind that carry all labels, sorted."""
     filters = [f"--filter=label=fr.citadelle.{key}={value}" for key, value in labels.items()]
-    template = {"container": "{{.Names}}", "image": "{{.Repository}}:{{.Tag}}"}.get(kind, "{{.Name}}")
+    templates = {"container": "{{.Names}}", "image": "{{.Repository}}:{{.Tag}}"}
     everything = ["--all"] if kind == "container" else []
-    output = docker(kind, "ls", *everything, *filters, "--format", template)
+    output = docker(kind, "ls", *everything, *filters, "--format", templates.get(kind, "{{.Name}}"))
     return sorted(set(output.split()))
 
 

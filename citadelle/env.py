@@ -8,6 +8,8 @@ import string
 from collections.abc import Mapping
 from pathlib import Path
 
+from dotenv import dotenv_values
+
 from citadelle.settings import FIELDS
 from citadelle.workspace import ROOT, Home
 
@@ -33,11 +35,17 @@ def fill(example: str, overrides: Mapping[str, str]) -> str:
     for line in example.splitlines(keepends=True):
         name, equals, _ = line.partition("=")
         if equals and name in overrides:
-            line = f"{name}={overrides[name]}\n"
+            lines.append(f"{name}={overrides[name]}\n")
         elif equals and name in FIELDS and FIELDS[name].metadata["kind"] == "secret":
-            line = f"{name}={draw()}\n"
-        lines.append(line)
+            lines.append(f"{name}={draw()}\n")
+        else:
+            lines.append(line)
     return "".join(lines)
+
+
+def defaults() -> dict[str, str]:
+    """Return the values of ``.env.example``; a secret's is empty."""
+    return {name: value or "" for name, value in dotenv_values(EXAMPLE, interpolate=False).items()}
 
 
 def draw() -> str:

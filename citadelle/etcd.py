@@ -82,9 +82,7 @@ class Etcd:
     def _request(self, node: str, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  # passed on
         address = self.topology.address(node, "dcs")
         port = self.topology.settings.etcd_client_port
-        return clients.request(
-            self.tls, method, address, port, path, server_name=node, **options
-        )
+        return clients.request(self.tls, method, address, port, path, server_name=node, **options)
 
 
 class EtcdError(CitadelleError):

@@ -8,12 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from citadelle import debian, engine, pki
-from citadelle.errors import CitadelleError
 from citadelle.progress import Steps
 from citadelle.topology import UID, Topology
 from citadelle.workspace import ROOT, Home

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from citadelle.topology import ETCD, HAPROXY, LOAD_BALANCERS, PG, PGBOUNCER, TOOLS, Role, Topology
+from citadelle.variables import is_address
 
 PLANES = ("dcs-peer", "dcs-client", "rest", "tunnel", "server", "pg-client")
 
@@ -67,11 +68,9 @@ def _dcs() -> list[Certificate]:
     for node in ETCD:
         loop = ("localhost",)
         rows.append(
-            _both("dcs-client", node, "", (node, *loop), node, "dcs-server", ("127.0.0.1",))
+            _both("dcs-client", node, "", (node, *loop), node, "dcs-server", ips=("127.0.0.1",))
         )
-    rows += [
-        _client("dcs-client", f"patroni.{node}", "", node, "dcs-client") for node in PG
-    ]
+    rows += [_client("dcs-client", f"patroni.{node}", "", node, "dcs-client") for node in PG]
     return [*rows, _client("dcs-client", "operator", "", TOOLS, "dcs-client")]
 
 
@@ -104,8 +103,8 @@ def _server(topology: Topology) -> list[Certificate]:
     runs end to end through it.
     """
     extra = topology.settings.server_extra_names
-    dns = ("localhost", *(name for name in extra if not _is_ip(name)))
-    ips = ("127.0.0.1", *(name for name in extra if _is_ip(name)))
+    dns = ("localhost", *(name for name in extra if not is_address(name)))
+    ips = ("127.0.0.1", *(name for name in extra if is_address(name)))
     if topology.settings.bind_address not in (*ips, "0.0.0.0"):  # noqa: S104  # compared only
         ips = (*ips, topology.settings.bind_address)
     balancers = (LOAD_BALANCERS, *HAPROXY)
@@ -131,10 +130,6 @@ def _pg_clients(topology: Topology) -> list[Certificate]:
     ]
 
 
-def _is_ip(name: str) -> bool:
-    return name.replace(".", "").isdigit()
-
-
 def _both(  # noqa: PLR0913  # a row of the table
     plane: str,
     name: str,
@@ -142,12 +137,13 @@ def _both(  # noqa: PLR0913  # a row of the table
     dns: tuple[str, ...],
     container: str,
     file: str,
+    *,
     ips: tuple[str, ...] = (),
 ) -> Certificate:
     return Certificate(plane, name, common_name, dns, ips, True, True, container, file)
 
 
-def _server_(  # noqa: PLR0913  # a row of the table
+def _server_(
     plane: str,
     name: str,
     dns: tuple[str, ...],

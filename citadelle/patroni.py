@@ -38,9 +38,7 @@ class Patroni:
         """Send one request to one node; raise httpx.HTTPError when it does not answer."""
         address = self.topology.address(node, "pg")
         port = self.topology.settings.patroni_rest_port
-        return clients.request(
-            self.tls, method, address, port, path, server_name=node, **options
-        )
+        return clients.request(self.tls, method, address, port, path, server_name=node, **options)
 
     def members(self) -> list[Member]:
         """Return the cluster as the first node that answers sees it; empty when none does."""

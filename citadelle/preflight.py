@@ -22,13 +22,13 @@ DISK_BYTES = 4 * 2**30
 
 def check(topology: Topology, home: Home) -> None:
     """Raise CitadelleError with every reason not to start, one per line."""
-    engine.require()
     pki.require(home, topology)
+    engine.require()
     problems = [
         *_foreign_objects(topology, home),
         *_busy_ports(topology, home),
         *_busy_subnet(topology),
-        *_resources(topology, home),
+        *_resources(home),
     ]
     if problems:
         raise CitadelleError("\n".join(problems))
@@ -130,7 +130,7 @@ def _busy_subnet(topology: Topology) -> Iterator[str]:
                 )
 
 
-def _resources(topology: Topology, home: Home) -> Iterator[str]:
+def _resources(home: Home) -> Iterator[str]:
     if engine.names("container", ca=pki.fingerprint(home)):
         return  # already started once: what it needs is taken
     available = memory_available()

@@ -12,7 +12,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from passlib.hash import sha512_crypt
 
 from citadelle.inventory import ETCD_PEER_NAME
-from citadelle.topology import ETCD, HAPROXY, LOAD_BALANCERS, PG, PGBOUNCER, Container, Role, Topology
+from citadelle.topology import (
+    ETCD,
+    HAPROXY,
+    LOAD_BALANCERS,
+    PG,
+    PGBOUNCER,
+    Container,
+    Role,
+    Topology,
+)
 from citadelle.workspace import ROOT
 
 # For each role: the file in /etc/citadelle and its template below config/.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,9 @@ class Settings:
         return dataclasses.replace(self, **names)  # type: ignore[arg-type]  # fields are Secret
 
 
+# Any right of the group or of other accounts: .env holds every secret.
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
 FIELDS = {field.name.upper(): field for field in dataclasses.fields(Settings)}
 
 
@@ -121,10 +125,17 @@ def load(env_file: Path) -> Settings:
     """Read and check ``.env``.
 
     Raises:
-        CitadelleError: with every problem found, one line each.
+        CitadelleError: with every problem found, one line each, or when other accounts may
+            read the file.
     """
     if not env_file.is_file():
         raise CitadelleError(f"{env_file.name} absent : lancez « invoke env » pour le créer.")
+    mode = stat.S_IMODE(env_file.stat().st_mode)
+    if mode & OTHERS:
+        raise CitadelleError(
+            f"{env_file.name} est ouvert à d'autres comptes (mode {mode:04o}) : "
+            f"lancez « chmod 600 {env_file} »."
+        )
     values, problems = _read(env_file)
     return _check(values, problems)
 
@@ -220,12 +231,13 @@ def _datacenters_are_known(parsed: Mapping[str, object]) -> Iterator[str]:
 def _timers_hold_together(parsed: Mapping[str, object]) -> Iterator[str]:
     """Patroni lowers its timers silently unless loop_wait + 2*retry_timeout <= ttl."""
     ttl, loop, retry = (parsed.get(f"patroni_{n}") for n in ("ttl", "loop_wait", "retry_timeout"))
-    if isinstance(ttl, int) and isinstance(loop, int) and isinstance(retry, int):
-        if loop + 2 * retry > ttl:
-            yield (
-                f"PATRONI_LOOP_WAIT + 2 × PATRONI_RETRY_TIMEOUT = {loop + 2 * retry} s dépasse "
-                f"PATRONI_TTL = {ttl} s"
-            )
+    if not (isinstance(ttl, int) and isinstance(loop, int) and isinstance(retry, int)):
+        return
+    if loop + 2 * retry > ttl:
+        yield (
+            f"PATRONI_LOOP_WAIT + 2 × PATRONI_RETRY_TIMEOUT = {loop + 2 * retry} s dépasse "
+            f"PATRONI_TTL = {ttl} s"
+        )
 
 
 def _certificates_are_renewed_in_time(parsed: Mapping[str, object]) -> Iterator[str]:

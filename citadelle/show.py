@@ -23,7 +23,7 @@ def certificates(rows: Sequence[pki.Row]) -> Table:
         grid.add_row(
             row.plane,
             row.name,
-            row.subject or "(vide)",
+            row.subject,
             ", ".join(row.sans),
             ", ".join(row.usages),
             f"{row.expiry:%Y-%m-%d}",

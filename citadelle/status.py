@@ -11,10 +11,10 @@ from citadelle import engine, pki
 from citadelle.etcd import Etcd
 from citadelle.etcd import Member as EtcdMember
 from citadelle.patroni import Member, Patroni
-from citadelle.topology import CONTAINERS, HOLDERS, PG, Topology
+from citadelle.topology import CONTAINERS, HAPROXY, HOLDERS, PG, PGBOUNCER, Topology
 from citadelle.workspace import ROOT, Home
 
-SERVICES = {"rw": "lecture/écriture", "ro": "lecture seule", "pooled": "PgBouncer", "admin": "page d'administration"}
+SERVICES = ("rw", "ro", "pooled", "admin")
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ class Status:
             "healthy": not self.problems(),
             "leader": self.leader,
             "members": [self._member_json(m) for m in self.members],
-            "etcd": [
-                {"name": m.name, "healthy": m.healthy, "leader": m.leader} for m in self.etcd
-            ],
+            "etcd": [{"name": m.name, "healthy": m.healthy, "leader": m.leader} for m in self.etcd],
             "endpoints": endpoints,
             "ca": self.ca,
         }
@@ -103,42 +101,52 @@ def containers(topology: Topology, home: Home) -> dict[str, str]:
 
 
 def table(status: Status) -> Table:
-    """Return the members, their roles and addresses as a table."""
+    """Return the nodes, their roles and addresses as a table of 80 columns."""
     grid = Table(title=f"Cluster {status.topology.settings.cluster_name}", title_justify="left")
-    for column in ("Nœud", "Centre", "Rôle", "État", "TL", "Retard (octets)", "Adresse"):
-        grid.add_column(column)
+    for column in ("Nœud", "Centre", "Rôle", "État", "TL", "Retard", "Adresse"):
+        grid.add_column(column, no_wrap=True)
     for etcd in status.etcd:
-        grid.add_row(
-            etcd.name,
-            status.topology.datacenter(etcd.name),
-            "etcd, chef" if etcd.leader else "etcd",
-            "sain" if etcd.healthy else "[red]muet[/]",
-            "",
-            "",
-            f"{status.topology.address(etcd.name, ETCD_NETWORK)}",
-        )
+        role = "etcd, chef" if etcd.leader else "etcd"
+        address = f"{status.topology.address(etcd.name, 'dcs')}"
+        dc = status.topology.datacenter(etcd.name)
+        grid.add_row(etcd.name, dc, role, _state(etcd.healthy, "sain", "muet"), "", "", address)
     for member in status.members:
         _add_member(grid, status, member)
-    for e in status.topology.endpoints:
-        health = status.containers[e.node]
-        state = "sain" if health == "healthy" else f"[red]{health}[/]"
-        dc = status.topology.datacenter(e.node)
-        grid.add_row(e.node, dc, SERVICES[e.service], state, "", "", f"{e.host}:{e.port}")
+    for node in (*HAPROXY, *PGBOUNCER):
+        _add_entrance(grid, status, node)
     return grid
 
 
-ETCD_NETWORK = "dcs"
 ROLES = {"leader": "primaire", "sync_standby": "réplica synchrone", "replica": "réplica"}
+
+
+def _state(good: bool, yes: str, no: str) -> str:  # noqa: FBT001  # a choice of words
+    return yes if good else f"[red]{no}[/]"
 
 
 def _add_member(grid: Table, status: Status, member: Member) -> None:
     good = "running" if member.role == "leader" else "streaming"
+    known = member.name in PG
     grid.add_row(
         member.name,
-        status.topology.datacenter(member.name) if member.name in PG else "?",
+        status.topology.datacenter(member.name) if known else "?",
         ROLES.get(member.role, member.role),
-        member.state if member.state == good else f"[red]{member.state}[/]",
+        _state(member.state == good, member.state, member.state),
         str(member.timeline or "?"),
-        "?" if member.lag_bytes is None else str(member.lag_bytes),
-        f"{status.topology.address(member.name, 'pg')}" if member.name in PG else "?",
+        "?" if member.lag_bytes is None else f"{member.lag_bytes} o",
+        f"{status.topology.address(member.name, 'pg')}" if known else "?",
+    )
+
+
+def _add_entrance(grid: Table, status: Status, node: str) -> None:
+    points = [e for e in status.topology.endpoints if e.node == node]
+    health = status.containers[node]
+    grid.add_row(
+        node,
+        status.topology.datacenter(node),
+        "PgBouncer" if node in PGBOUNCER else "répartiteur",
+        _state(health == "healthy", "sain", health),
+        "",
+        "",
+        f"{points[0].host} " + " ".join(str(e.port) for e in points),
     )

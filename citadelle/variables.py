@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
 # 128 bits with the 64-letter alphabet of `env.py` take 22 letters; 20 is the floor that the
@@ -18,7 +18,11 @@ SECRET_MIN_LENGTH = 20
 # Letters that need no quoting in .env, YAML, SQL, INI files and URLs.
 SECRET_ALPHABET = re.compile(r"[A-Za-z0-9._~-]+")
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_-]{0,30}")
-HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+# RFC 1123, 2.1: labels of at most 63 letters; the last one is never a number alone, so that an
+# address written wrong does not pass for a name.
+LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+HOST_NAME = re.compile(rf"({LABEL}\.)*(?!\d+\Z){LABEL}")
+HOST_NAME_LENGTH = 253
 
 
 class Secret:
@@ -131,11 +135,24 @@ def names() -> Any:  # noqa: ANN401  # a dataclass field
     def parse(value: str) -> tuple[str, ...]:
         items = tuple(item.strip() for item in value.split(",") if item.strip())
         for item in items:
-            if not HOST_NAME.fullmatch(item):
-                raise ValueError(f"« {item} » n'est pas un nom")
+            if not is_address(item) and not _is_host_name(item):
+                raise ValueError(f"« {item} » n'est ni un nom DNS ni une adresse IPv4")
         return items
 
     return _kind("names", parse)
+
+
+def _is_host_name(text: str) -> bool:
+    return len(text) <= HOST_NAME_LENGTH and HOST_NAME.fullmatch(text) is not None
+
+
+def is_address(text: str) -> bool:
+    """Tell an IPv4 address from a name, or from a wrong address."""
+    try:
+        IPv4Address(text)
+    except AddressValueError:
+        return False
+    return True
 
 
 def address() -> Any:  # noqa: ANN401  # a dataclass field

@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME_VARIABLE = "CITADELLE_HOME"
+# Who started what: a label on every object. CI marks its own (`.ci/run`) to find them again.
+ORIGIN_VARIABLE = "CITADELLE_ORIGIN"
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,8 @@ class Home:
 def home() -> Home:
     """Return the home named by ``CITADELLE_HOME``, or the checkout."""
     return Home(Path(os.environ.get(HOME_VARIABLE) or ROOT).resolve())
+
+
+def origin() -> str:
+    """Return who starts things: ``operateur``, or what ``CITADELLE_ORIGIN`` says."""
+    return os.environ.get(ORIGIN_VARIABLE) or "operateur"

@@ -214,7 +214,7 @@ def test_list_says_what_a_certificate_is(home: Home) -> None:
 
     assert dataclasses.astuple(found)[2:-1] == (
         "CN=pg1",
-        ("haproxy1", "haproxy2", "localhost", "pg1", "127.0.0.1"),
+        ("haproxy", "haproxy1", "haproxy2", "localhost", "pg1", "127.0.0.1"),
         ("serveur",),
         NOW + timedelta(days=90),
         90,

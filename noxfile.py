@@ -1,0 +1,84 @@
+"""Sessions Nox de Citadelle : ce qui se vérifie sans Docker, chaque couche, puis l'ensemble.
+
+`nox` seul : lint, types, unit (sans Docker). `nox -s etcd patroni haproxy pgbouncer` : les couches
+du cluster en marche. `nox -s verify` : tout, sur le cluster en marche ou sur un cluster à part.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "unit"]
+# ./bootstrap has made the one environment from the hashed lock: a session adds nothing to it,
+# so that what is tested is what is used, with or without a network.
+nox.options.default_venv_backend = "none"
+
+
+def _python(session: nox.Session, *argv: str) -> None:
+    session.run(sys.executable, "-m", *argv)
+
+
+def _layer(session: nox.Session, name: str) -> None:
+    _python(session, "pytest", f"tests/{name}", *session.posargs)
+
+
+@nox.session(tags=["static"])
+def lint(session: nox.Session) -> None:
+    """Style : ruff (règles et mise en forme), shellcheck."""
+    _python(session, "ruff", "check", ".")
+    _python(session, "ruff", "format", "--check", ".")
+    scripts = ["bootstrap", ".ci/run", "docker/pod/hold", "docker/tools/citadelle-etcdctl"]
+    scripts += sorted(str(path) for path in Path("scripts").glob("*.sh"))
+    session.run("shellcheck", *scripts, external=True)
+
+
+@nox.session(tags=["static"])
+def types(session: nox.Session) -> None:
+    """Types : mypy strict sur le paquet, les tâches et les tests."""
+    _python(session, "mypy")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Tests unitaires, sans Docker."""
+    _layer(session, "unit")
+
+
+@nox.session(default=False, tags=["cluster"])
+def etcd(session: nox.Session) -> None:
+    """Couche etcd : quorum, mTLS, droits."""
+    _layer(session, "etcd")
+
+
+@nox.session(default=False, tags=["cluster"])
+def patroni(session: nox.Session) -> None:
+    """Couche PostgreSQL et Patroni : rôles, API REST, pg_hba, réglages."""
+    _layer(session, "patroni")
+
+
+@nox.session(default=False, tags=["cluster"])
+def haproxy(session: nox.Session) -> None:
+    """Couche HAProxy : entrées, passerelles, tunnel, vraie adresse du client."""
+    _layer(session, "haproxy")
+
+
+@nox.session(default=False, tags=["cluster"])
+def pgbouncer(session: nox.Session) -> None:
+    """Couche PgBouncer : TLS, authentification, partage des connexions."""
+    _layer(session, "pgbouncer")
+
+
+@nox.session(default=False, tags=["cluster"])
+def e2e(session: nox.Session) -> None:
+    """Bout en bout : une application réelle, et ce que voit l'exploitant."""
+    _layer(session, "e2e")
+
+
+@nox.session(default=False)
+def verify(session: nox.Session) -> None:
+    """Tout vérifier ; rapport dans reports/. Sans cluster en marche, en monte un à part."""
+    _python(session, "citadelle.verify", *session.posargs)

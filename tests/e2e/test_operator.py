@@ -1,0 +1,126 @@
+"""What the operator's commands say and do on a running cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from citadelle import engine, pki
+from citadelle.topology import CONTAINERS, HOLDERS, PG, Topology
+from citadelle.workspace import ROOT, Home
+
+COMMAND_SECONDS = 120
+# The project's promise for `up` when there is nothing to do.
+IDLE_UP_SECONDS = 10
+
+
+def invoke(home: Home, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run one Invoke task on the cluster under test."""
+    return subprocess.run(  # noqa: S603  # our own tasks
+        [sys.executable, "-m", "invoke", *argv],
+        cwd=ROOT,
+        env={**os.environ, "CITADELLE_HOME": str(home.path)},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+
+
+def started(topology: Topology) -> dict[str, str]:
+    """Return when each container started."""
+    cluster = topology.settings.cluster_name
+    names = [f"{cluster}-{name}" for name in (*(c.name for c in CONTAINERS), *HOLDERS)]
+    return {c["Name"]: c["State"]["StartedAt"] for c in engine.inspect("container", *names)}
+
+
+def test_status_json_is_healthy(home: Home, topology: Topology) -> None:
+    """`status --json` exits 0, says healthy and names the primary."""
+    done = invoke(home, "status", "--json")
+    seen = json.loads(done.stdout)
+    assert (done.returncode, seen["healthy"]) == (0, True)
+    assert seen["leader"] in PG
+
+
+def test_status_json_keys(home: Home, topology: Topology) -> None:
+    """The JSON interface is stable: these keys, these nested keys."""
+    seen = json.loads(invoke(home, "status", "--json").stdout)
+    assert set(seen) == {"healthy", "leader", "members", "etcd", "endpoints", "ca"}
+    assert set(seen["members"][0]) == {"name", "role", "state", "timeline", "lag_bytes", "dc"}
+    assert set(seen["etcd"][0]) == {"name", "healthy", "leader"}
+    assert set(seen["endpoints"]) == {"rw", "ro", "pooled", "admin"}
+
+
+def test_up_again_restarts_nothing(home: Home, topology: Topology) -> None:
+    """`up` on a running cluster is quick and leaves every container alone."""
+    before, start = started(topology), time.monotonic()
+    done = invoke(home, "up")
+    seconds = time.monotonic() - start
+    assert done.returncode == 0, done.stderr
+    assert started(topology) == before
+    assert seconds < IDLE_UP_SECONDS
+
+
+def test_render_shows_no_secret(home: Home, topology: Topology) -> None:
+    """`render` shows what containers read, without any secret of .env."""
+    shown = invoke(home, "render").stdout
+    assert "scope: " + topology.settings.cluster_name in shown
+    assert not [n for n, s in topology.settings.secrets().items() if s.reveal() in shown]
+
+
+@pytest.mark.parametrize("path", ["pooled", "pooled_ro", "rw", "ro", "superuser"])
+def test_psql_connects(home: Home, topology: Topology, path: str) -> None:
+    """`psql` reaches every path; only the superuser's is the superuser."""
+    argv = ["-m", "invoke", "psql", f"--path={path}"]
+    done = subprocess.run(  # noqa: S603  # our own tasks
+        [sys.executable, *argv],
+        cwd=ROOT,
+        env={**os.environ, "CITADELLE_HOME": str(home.path)},
+        input="\\pset format unaligned\n\\t\nSELECT 'je suis ' || current_user;\n",
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+    s = topology.settings
+    user = s.postgres_user if path == "superuser" else s.app_user
+    assert f"je suis {user}" in done.stdout, done.stderr
+
+
+def test_etcdctl_reads_the_leader_key(home: Home, topology: Topology) -> None:
+    """`etcdctl` speaks as user patroni, with the operator's certificate."""
+    key = f"/service/{topology.settings.cluster_name}/leader"
+    done = invoke(home, "etcdctl", "--arguments", f"get --print-value-only {key}")
+    assert done.stdout.strip() in PG, done.stderr
+
+
+def test_patronictl_lists_members(home: Home, topology: Topology) -> None:
+    """`patronictl list` shows the three nodes."""
+    shown = invoke(home, "patronictl").stdout
+    assert all(node in shown for node in PG)
+
+
+def test_certificates_are_in_order(home: Home, topology: Topology) -> None:
+    """`certs.check` finds nothing to say about what `certs` has issued."""
+    done = invoke(home, "certs.check")
+    assert done.returncode == 0, done.stdout
+
+
+def test_everything_carries_the_labels(home: Home, topology: Topology) -> None:
+    """Containers, networks and volumes of this name all carry this authority's label."""
+    cluster, ca = topology.settings.cluster_name, pki.fingerprint(home)
+    for kind in ("container", "network", "volume"):
+        assert engine.names(kind, cluster=cluster) == engine.names(kind, cluster=cluster, ca=ca)
+
+
+def test_no_secret_in_containers_definitions(topology: Topology) -> None:
+    """`docker inspect` of every container shows none of the secrets of .env."""
+    cluster = topology.settings.cluster_name
+    shown = json.dumps(engine.inspect("container", *engine.names("container", cluster=cluster)))
+    secrets = topology.settings.secrets()
+    assert not [name for name, secret in secrets.items() if secret.reveal() in shown]

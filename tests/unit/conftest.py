@@ -1,0 +1,36 @@
+"""What unit tests share: one home with certificates, and the switch that rewrites golden files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from citadelle import pki
+from citadelle.workspace import Home
+from tests.unit.env_files import write_env
+from tests.unit.pki_home import CLUSTER
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the switch; pytest knows it when tests/unit is on its command line."""
+    parser.addoption(
+        "--write-golden",
+        action="store_true",
+        help="réécrit tests/unit/golden/ (à relire dans le diff)",
+    )
+
+
+@pytest.fixture(scope="session")
+def write_golden(pytestconfig: pytest.Config) -> bool:
+    """Tell whether golden files are to be written instead of compared."""
+    return bool(pytestconfig.getoption("--write-golden", default=False))
+
+
+@pytest.fixture(scope="session")
+def ready_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Return the home of factory's cluster, certificates valid today: read only."""
+    home = Home(tmp_path_factory.mktemp("ready"))
+    write_env(home.path)
+    pki.ensure(home, CLUSTER, datetime.now(UTC))
+    return home

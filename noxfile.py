@@ -78,6 +78,12 @@ def e2e(session: nox.Session) -> None:
     _layer(session, "e2e")
 
 
+@nox.session(default=False, tags=["cluster"])
+def lifecycle(session: nox.Session) -> None:
+    """Cycle de vie, sur un cluster à part : refus, interruptions, changement de tous les ports."""
+    _layer(session, "lifecycle")
+
+
 @nox.session(default=False)
 def verify(session: nox.Session) -> None:
     """Tout vérifier ; rapport dans reports/. Sans cluster en marche, en monte un à part."""

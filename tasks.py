@@ -8,10 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 
-from invoke import Collection, Context, Exit, task
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
 from rich.live import Live
 
 from citadelle import accounts, compose, engine, env, images, lifecycle, pki, settings, show, status
+from citadelle import bench as bench_
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, console
@@ -186,17 +190,20 @@ def psql(_c: Context, path: str = "pooled") -> None:
             _tools("psql", *show.psql_arguments(topology, path))
 
 
-@task(name="etcdctl", help={"arguments": "Arguments d'etcdctl, entre guillemets.", "user": "patroni ou root."})
-def etcdctl(_c: Context, arguments: str = "endpoint status -w table", user: str = "patroni") -> None:
+@task(
+    name="etcdctl",
+    help={"arguments": "Arguments d'etcdctl, entre guillemets.", "user": "patroni ou root."},
+)
+def etcdctl(_c: Context, arguments: str = "endpoint status -w table", user: str = "root") -> None:
     """Lancer etcdctl avec le certificat de l'exploitant.
 
-    Exemple : invoke etcdctl --arguments "get --prefix --keys-only /service/"
+    Exemple : invoke etcdctl --arguments "get --prefix --keys-only /service/citadelle/"
     """
     with _operator():
         _tools("citadelle-etcdctl", user, *arguments.split())
 
 
-@task(name="patronictl", help={"arguments": "Arguments de patronictl, entre guillemets."})
+@task(help={"arguments": "Arguments de patronictl, entre guillemets."})
 def patronictl(_c: Context, arguments: str = "list") -> None:
     """Lancer patronictl avec le certificat de l'exploitant."""
     with _operator():
@@ -229,6 +236,13 @@ def render(_c: Context, node: str = "", file: str = "") -> None:
         sys.stdout.write(show.rendered(topology, place, node, file))
 
 
+@task(help={"clients": "Clients simultanés.", "seconds": "Durée de chaque mesure."})
+def bench(_c: Context, clients: int = 16, seconds: int = 10) -> None:
+    """Mesurer chaque chemin par rapport au TLS direct."""
+    with _operator():
+        bench_.report(bench_.run(*_cluster(), clients, seconds))
+
+
 @task(help={"check": "Dire seulement ce qui est présent ou manque.", "dry_run": "Ne rien faire."})
 def tools(c: Context, check: bool = False, dry_run: bool = False) -> None:
     """Installer les outils de diagnostic hors conteneurs."""
@@ -247,7 +261,7 @@ def _finish(code: int) -> None:
 def _compose(*argv: str) -> None:
     topology, place = _cluster()
     lifecycle.write_compose_env(topology, place)
-    _finish(engine.interactive(compose.command(lifecycle.compose_env(place), *argv)))
+    _finish(engine.interactive(compose.command(place.compose_env, *argv)))
 
 
 def _tools(*argv: str) -> None:
@@ -257,10 +271,11 @@ def _tools(*argv: str) -> None:
 
 
 namespace = Collection(
-    env_, build, up, down, destroy, status_, logs, psql, etcdctl, patronictl, restart, sh, render, tools
+    *(env_, build, up, down, destroy, status_, logs, psql, etcdctl, patronictl),
+    *(restart, sh, render, bench, tools),
 )
 _certs = Collection("certs")
-_certs.add_task(certs, name="issue", default=True)
+_certs.add_task(certs, name="issue", default=True)  # type: ignore[arg-type]  # `task` is untyped
 _certs.add_task(certs_list)
 _certs.add_task(certs_check)
 namespace.add_collection(_certs)

@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from citadelle import pki
+from citadelle.errors import CitadelleError
 from citadelle.workspace import Home
 
 # One answer: etcd and Patroni answer in milliseconds, or are in trouble.
@@ -19,12 +21,19 @@ TIMEOUT_SECONDS = 3.0
 
 
 def context(home: Home, plane: str, name: str | None = "operator") -> ssl.SSLContext:
-    """Return a TLS 1.3 context that trusts one plane and shows one of its certificates."""
-    tls = ssl.create_default_context(cafile=str(home.pki / plane / "ca.crt"))
-    tls.minimum_version = ssl.TLSVersion.TLSv1_3
-    if name is not None:
-        stem = home.pki / plane / name
-        tls.load_cert_chain(stem.with_name(f"{name}.crt"), stem.with_name(f"{name}.key"))
+    """Return a TLS 1.3 context that trusts one plane and shows one of its certificates.
+
+    Raises:
+        CitadelleError: when the certificates are not issued yet.
+    """
+    try:
+        tls = ssl.create_default_context(cafile=str(home.pki / plane / "ca.crt"))
+        tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        if name is not None:
+            stem = home.pki / plane / name
+            tls.load_cert_chain(stem.with_name(f"{name}.crt"), stem.with_name(f"{name}.key"))
+    except FileNotFoundError:
+        raise CitadelleError(pki.ABSENT) from None
     return tls
 
 

@@ -15,6 +15,7 @@ import httpx
 
 from citadelle import clients
 from citadelle.errors import CitadelleError
+from citadelle.progress import wait_until
 from citadelle.topology import ETCD, Topology
 from citadelle.workspace import Home
 
@@ -22,6 +23,8 @@ PATRONI_USER = "patroni"
 PATRONI_ROLE = "patroni"
 # etcd's authpb.Permission.Type: READ 0, WRITE 1, READWRITE 2.
 READWRITE = 2
+# Three members that start together elect a leader within seconds, even on two slow cores.
+QUORUM_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Etcd:
             except httpx.HTTPError:
                 continue
         if response is None:
-            raise CitadelleError("Aucun membre etcd ne répond : voir « invoke logs etcd1 ».")
+            raise CitadelleError("Aucun membre etcd ne répond : voir « invoke logs --node etcd1 ».")
         answer: dict[str, Any] = response.json()
         if response.status_code != httpx.codes.OK:
             raise EtcdError(str(answer.get("message", answer)))
@@ -87,6 +90,20 @@ class Etcd:
 
 class EtcdError(CitadelleError):
     """etcd refused a request; the message is its own."""
+
+
+def wait_quorum(topology: Topology, home: Home) -> None:
+    """Wait until every member is healthy and one leads."""
+    client = Etcd(topology, home)
+
+    def missing() -> str | None:
+        members = client.members()
+        if all(m.healthy for m in members) and sum(m.leader for m in members) == 1:
+            return None
+        return ", ".join(f"{m.name} muet" for m in members if not m.healthy) or "pas de chef"
+
+    advice = "Voir « invoke logs --node etcd1 »."
+    wait_until(missing, "Quorum d'etcd", QUORUM_SECONDS, advice)
 
 
 def prefix(topology: Topology) -> str:
@@ -140,7 +157,7 @@ def _login_root(etcd: Etcd, password: str) -> None:
     except EtcdError:
         raise CitadelleError(
             "etcd refuse ETCD_ROOT_PASSWORD : remettez dans .env le mot de passe d'origine, ou "
-            "changez-le d'abord (« invoke etcdctl -- user passwd root »)."
+            'changez-le d\'abord (« invoke etcdctl --arguments "user passwd root" »).'
         ) from None
 
 

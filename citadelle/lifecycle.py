@@ -14,6 +14,7 @@ from citadelle import (
     engine,
     etcd,
     images,
+    moves,
     pki,
     preflight,
     status,
@@ -26,7 +27,6 @@ from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Topology
 from citadelle.workspace import Home
 
 # Named deadlines, in seconds, for a machine of two slow cores.
-QUORUM_SECONDS = 60
 PRIMARY_SECONDS = 180
 REPLICAS_SECONDS = 240
 ENTRANCES_SECONDS = 60
@@ -46,6 +46,10 @@ def up(topology: Topology, home: Home) -> Steps:
     with steps.step("Vérifications"):
         preflight.check(topology, home)
     images.build(topology, home, steps)
+    old = moves.old_etcd(topology, home)
+    if old is not None and engine.names("volume", cluster=topology.settings.cluster_name):
+        with steps.step("etcd : nouveau port des membres"):
+            moves.move_peers(old, topology, home)
     with steps.step("Livraison des fichiers"):
         delivery.deliver(topology, home, images.name(topology, "pod"))
     pending = delivery.pending(topology, home)
@@ -56,7 +60,7 @@ def up(topology: Topology, home: Home) -> Steps:
     with steps.step("etcd, passerelles, répartiteurs et PgBouncer"):
         _start(home, *_before_patroni())
     with steps.step("Quorum d'etcd, authentification ; configurations relues par Patroni"):
-        _wait_quorum(topology, home)
+        etcd.wait_quorum(topology, home)
         etcd.ensure_auth(topology, home)
         validate.patroni(topology, pending)
     with steps.step("PostgreSQL : primaire"):
@@ -75,7 +79,7 @@ def up(topology: Topology, home: Home) -> Steps:
 
 def write_compose_env(topology: Topology, home: Home) -> Path:
     """Write ``build/compose.env``, what compose.yaml needs besides itself; no secret in it."""
-    path = compose_env(home)
+    path = home.compose_env
     path.parent.mkdir(parents=True, exist_ok=True)
     values = compose.values(
         topology, pki.fingerprint(home), images.tag(topology), delivery.digests(topology, home)
@@ -84,15 +88,10 @@ def write_compose_env(topology: Topology, home: Home) -> Path:
     return path
 
 
-def compose_env(home: Home) -> Path:
-    """Return where ``write_compose_env`` writes."""
-    return home.build / "compose.env"
-
-
 def down(_topology: Topology, home: Home) -> None:
     """Stop and remove containers and networks; the volumes stay."""
-    if compose_env(home).is_file():
-        engine.docker(*compose.command(compose_env(home), "down"), seconds=COMPOSE_SECONDS)
+    if home.compose_env.is_file():
+        engine.docker(*compose.command(home.compose_env, "down"), seconds=COMPOSE_SECONDS)
 
 
 def destroy(cluster: str, ca: str) -> list[str]:
@@ -134,19 +133,7 @@ def _before_patroni() -> tuple[str, ...]:
 
 def _start(home: Home, *services: str) -> None:
     argv = ("up", "--detach", "--no-build", "--remove-orphans", *services)
-    engine.docker(*compose.command(compose_env(home), *argv), seconds=COMPOSE_SECONDS)
-
-
-def _wait_quorum(topology: Topology, home: Home) -> None:
-    client = etcd.Etcd(topology, home)
-
-    def missing() -> str | None:
-        members = client.members()
-        if all(m.healthy for m in members) and sum(m.leader for m in members) == 1:
-            return None
-        return ", ".join(f"{m.name} muet" for m in members if not m.healthy) or "pas de chef"
-
-    wait_until(missing, "Quorum d'etcd", QUORUM_SECONDS, "Voir « invoke logs etcd1 ».")
+    engine.docker(*compose.command(home.compose_env, *argv), seconds=COMPOSE_SECONDS)
 
 
 def _wait_primary(topology: Topology, home: Home) -> None:
@@ -155,7 +142,7 @@ def _wait_primary(topology: Topology, home: Home) -> None:
     def missing() -> str | None:
         return None if patroni.leader() else _states(patroni)
 
-    wait_until(missing, "Primaire", PRIMARY_SECONDS, "Voir « invoke logs pg1 ».")
+    wait_until(missing, "Primaire", PRIMARY_SECONDS, "Voir « invoke logs --node pg1 ».")
 
 
 def _wait_replicas(topology: Topology, home: Home) -> None:
@@ -167,7 +154,7 @@ def _wait_replicas(topology: Topology, home: Home) -> None:
         synchronous = any(m.role == "sync_standby" for m in members)
         return None if streaming == len(PG) - 1 and synchronous else _states(patroni)
 
-    wait_until(missing, "Réplicas", REPLICAS_SECONDS, "Voir « invoke logs pg2 ».")
+    wait_until(missing, "Réplicas", REPLICAS_SECONDS, "Voir « invoke logs --node pg2 ».")
 
 
 def _states(patroni: Patroni) -> str:

@@ -61,7 +61,9 @@ class Patroni:
         wanted = yaml.safe_load(render.dynamic_configuration(self.topology))
         leader = self.leader()
         if leader is None:
-            raise CitadelleError("Aucun primaire : voir « invoke status » et « invoke logs pg1 ».")
+            raise CitadelleError(
+                "Aucun primaire : voir « invoke status » et « invoke logs --node pg1 »."
+            )
         current = self.request(leader, "GET", "/config").json()
         if _merged(current, wanted) == current:
             return False

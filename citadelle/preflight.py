@@ -58,11 +58,12 @@ def _authority(kind: str, name: str) -> str:
 def _busy_ports(topology: Topology, home: Home) -> Iterator[str]:
     """Name every published port that something else already holds."""
     ours = set(_published(engine.names("container", ca=pki.fingerprint(home))))
+    bind = topology.settings.bind_address
     for endpoint in topology.endpoints:
-        if (endpoint.host, endpoint.port) in ours or _free(endpoint.host, endpoint.port):
+        if (bind, endpoint.port) in ours or _free(bind, endpoint.port):
             continue
         yield (
-            f"Le port {endpoint.host}:{endpoint.port} ({endpoint.service}, {endpoint.node}) est "
+            f"Le port {bind}:{endpoint.port} ({endpoint.service}, {endpoint.node}) est "
             f"déjà pris{_holder(endpoint.port)} : libérez-le ou changez-le dans .env."
         )
 

@@ -20,46 +20,48 @@ from citadelle.workspace import ROOT, Home
 # Below Linux's ephemeral range (32768), so that no outgoing connection takes one meanwhile.
 PUBLISHED_PORTS = range(20000, 32000)
 INSIDE_PORT_SHIFT = 11000
-SUBNETS = IPv4Network("10.208.0.0/16").subnets(new_prefix=22)
+SUBNETS = tuple(IPv4Network("10.208.0.0/16").subnets(new_prefix=22))
 
 
-def home() -> Home:
-    """Return the home of this checkout's sandbox."""
-    return Home(ROOT / "build" / "verify")
+def home(purpose: str) -> Home:
+    """Return the home of this checkout's sandbox for a purpose (``verify``, ``lifecycle``)."""
+    return Home(ROOT / "build" / purpose)
 
 
-def prepare() -> tuple[Topology, Home]:
+def prepare(purpose: str) -> tuple[Topology, Home]:
     """Remove what an interrupted run left, then write a new ``.env`` and its certificates."""
-    place = home()
+    place = home(purpose)
     remove(place)
     place.env_file.unlink(missing_ok=True)
-    env.create(place, _overrides())
+    env.create(place, overrides(purpose))
     topology = Topology(settings.load(place.env_file))
     pki.ensure(place, topology)
     return topology, place
 
 
-def remove(place: Home) -> None:
+def remove(place: Home) -> list[str]:
     """Destroy the sandbox's cluster, if any; its images stay for the next run."""
-    if place.env_file.is_file() and (place.pki / "server" / "ca.crt").is_file():
-        lifecycle.destroy(_name(), pki.fingerprint(place))
+    if not (place.pki / "server" / "ca.crt").is_file():
+        return []
+    return lifecycle.destroy(_name(place.path.name), pki.fingerprint(place))
 
 
-def _name() -> str:
+def _name(purpose: str) -> str:
     """Return a name of this checkout's own: two checkouts verify side by side."""
-    return f"verify-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+    return f"{purpose}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
 
 
-def _overrides() -> dict[str, str]:
+def overrides(purpose: str, shift: int = INSIDE_PORT_SHIFT) -> dict[str, str]:
+    """Return what differs from ``.env.example``: name, networks and every port."""
     published = _free_ports()
-    values = {"CLUSTER_NAME": _name(), "SUBNET": str(_free_subnet())}
+    values = {"CLUSTER_NAME": _name(purpose), "SUBNET": str(_free_subnet())}
     defaults = env.defaults()
     for name, field in FIELDS.items():
         kind = field.metadata["kind"]
         if kind == "port/hôte":
             values[name] = str(next(published))
         elif kind.startswith("port/"):
-            values[name] = str(int(defaults[name]) + INSIDE_PORT_SHIFT)
+            values[name] = str(int(defaults[name]) + shift)
     return values
 
 

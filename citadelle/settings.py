@@ -228,6 +228,19 @@ def _datacenters_are_known(parsed: Mapping[str, object]) -> Iterator[str]:
             yield f"{name} : centre de données inconnu « {value} » (connus : {', '.join(known)})"
 
 
+def _preferred_datacenter_has_a_pair(parsed: Mapping[str, object]) -> Iterator[str]:
+    """Without a second node there, no synchronous standby exists unless the remote may be one."""
+    known = parsed.get("datacenters")
+    if not isinstance(known, tuple) or not known or parsed.get("remote_replication") == "synchrone":
+        return
+    here = sum(parsed.get(f"pg{index}_dc") == known[0] for index in (1, 2, 3))
+    if here == 1:
+        yield (
+            f"un seul PostgreSQL dans {known[0]} : placez-y un second (PG1_DC, PG2_DC, PG3_DC) ou "
+            "REMOTE_REPLICATION=synchrone, sinon aucun réplica ne peut être synchrone"
+        )
+
+
 def _timers_hold_together(parsed: Mapping[str, object]) -> Iterator[str]:
     """Patroni lowers its timers silently unless loop_wait + 2*retry_timeout <= ttl."""
     ttl, loop, retry = (parsed.get(f"patroni_{n}") for n in ("ttl", "loop_wait", "retry_timeout"))
@@ -253,6 +266,7 @@ RULES = (
     _secrets_are_distinct,
     _users_are_distinct,
     _datacenters_are_known,
+    _preferred_datacenter_has_a_pair,
     _timers_hold_together,
     _certificates_are_renewed_in_time,
 )

@@ -120,7 +120,7 @@ def table(status: Status) -> Table:
 ROLES = {"leader": "primaire", "sync_standby": "réplica synchrone", "replica": "réplica"}
 
 
-def _state(good: bool, yes: str, no: str) -> str:  # noqa: FBT001  # a choice of words
+def _state(good: bool, yes: str, no: str) -> str:  # a choice of words
     return yes if good else f"[red]{no}[/]"
 
 

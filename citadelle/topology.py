@@ -135,6 +135,8 @@ class Topology:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Published services, the first node of each kind first."""
         s = self.settings
+        # Published everywhere: this machine's clients use loopback, which certificates carry.
+        host = "127.0.0.1" if s.bind_address == "0.0.0.0" else s.bind_address  # noqa: S104
         rows = [
             (service, node, f"{node}_{service}_published_port")
             for service in ("rw", "ro", "admin")
@@ -142,8 +144,7 @@ class Topology:
         ]
         rows += [("pooled", node, f"{node}_published_port") for node in PGBOUNCER]
         return tuple(
-            Endpoint(service, node, s.bind_address, getattr(s, variable))
-            for service, node, variable in rows
+            Endpoint(service, node, host, getattr(s, variable)) for service, node, variable in rows
         )
 
     def endpoint(self, service: str, node: str) -> Endpoint:

@@ -30,7 +30,7 @@ from citadelle.workspace import home as current_home
 
 # Nox sessions, in the order of the report; only tests count in its last line.
 STATIC = ("lint", "types", "unit")
-CLUSTER = ("etcd", "patroni", "haproxy", "pgbouncer", "e2e")
+CLUSTER = ("etcd", "patroni", "haproxy", "pgbouncer", "e2e", "lifecycle")
 WITHOUT_TESTS = ("lint", "types")
 REPORTS = ROOT / "reports"
 
@@ -82,7 +82,7 @@ def _cluster() -> Iterator[Home]:
         console.print(f"Cluster en marche : « {settings.load(mine.env_file).cluster_name} ».")
         yield mine
         return
-    topology, place = sandbox.prepare()
+    topology, place = sandbox.prepare("verify")
     console.print(f"Cluster à part : « {topology.settings.cluster_name} ».")
     try:
         lifecycle.up(topology, place)

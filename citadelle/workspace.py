@@ -34,6 +34,11 @@ class Home:
         return self.path / "build"
 
     @property
+    def compose_env(self) -> Path:
+        """What compose.yaml needs besides itself, as of the last `up`; no secret in it."""
+        return self.build / "compose.env"
+
+    @property
     def pki(self) -> Path:
         """One directory per plane, below which authorities and certificates lie."""
         return self.build / "pki"

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 
 from citadelle import engine, pki
 from citadelle.topology import CONTAINERS, HOLDERS, PG, Topology
-from citadelle.workspace import ROOT, Home
+from citadelle.workspace import Home
+from tests.operator import invoke
 
-COMMAND_SECONDS = 120
 # The project's promise for `up` when there is nothing to do.
 IDLE_UP_SECONDS = 10
-
-
-def invoke(home: Home, *argv: str) -> subprocess.CompletedProcess[str]:
-    """Run one Invoke task on the cluster under test."""
-    return subprocess.run(  # noqa: S603  # our own tasks
-        [sys.executable, "-m", "invoke", *argv],
-        cwd=ROOT,
-        env={**os.environ, "CITADELLE_HOME": str(home.path)},
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        check=False,
-    )
 
 
 def started(topology: Topology) -> dict[str, str]:
@@ -76,17 +60,8 @@ def test_render_shows_no_secret(home: Home, topology: Topology) -> None:
 @pytest.mark.parametrize("path", ["pooled", "pooled_ro", "rw", "ro", "superuser"])
 def test_psql_connects(home: Home, topology: Topology, path: str) -> None:
     """`psql` reaches every path; only the superuser's is the superuser."""
-    argv = ["-m", "invoke", "psql", f"--path={path}"]
-    done = subprocess.run(  # noqa: S603  # our own tasks
-        [sys.executable, *argv],
-        cwd=ROOT,
-        env={**os.environ, "CITADELLE_HOME": str(home.path)},
-        input="\\pset format unaligned\n\\t\nSELECT 'je suis ' || current_user;\n",
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        check=False,
-    )
+    orders = "\\pset format unaligned\n\\t\nSELECT 'je suis ' || current_user;\n"
+    done = invoke(home, "psql", f"--path={path}", stdin=orders)
     s = topology.settings
     user = s.postgres_user if path == "superuser" else s.app_user
     assert f"je suis {user}" in done.stdout, done.stderr

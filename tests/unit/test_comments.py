@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from citadelle.workspace import ROOT
 
 CONFIG = ROOT / "config"
 TEMPLATES = sorted(path.relative_to(CONFIG).as_posix() for path in CONFIG.rglob("*.j2"))
-EXPLAINED = (
-    "etcd/etcd.yml.j2",
-    "patroni/patroni.yml.j2",
-    "pgbouncer/pgbouncer.ini.j2",
-    "haproxy/haproxy.cfg.j2",
-)
-# One comment may speak for a group (a certificate and its key, TCP's four timers), not for more.
-GROUP = 5
+# How many settings one comment may speak for: a certificate and its key, TCP's timers, the
+# connection of a role (user, password, TLS), all that a hostile /config could have Patroni run.
+GROUPS = {
+    "etcd/etcd.yml.j2": 3,
+    "haproxy/haproxy.cfg.j2": 4,
+    "patroni/patroni.yml.j2": 13,
+    "pgbouncer/pgbouncer.ini.j2": 4,
+}
 
 
 def is_comment(line: str) -> bool:
@@ -25,43 +27,41 @@ def is_comment(line: str) -> bool:
 
 def is_setting(line: str) -> bool:
     """Tell a setting from comments, blank lines, section names, template statements."""
-    text = line.strip()
-    if not text or text.startswith(("#", ";;", "{%", "[")):
+    if not line.strip() or re.match(r"\s*(#|;;|\{%|\[)", line):
         return False
-    return not (text.endswith(":") and not line.startswith(" "))
+    return not re.match(r"\w+:$|(global|defaults|(front|back)end .*|listen .*)$", line)
 
 
-def explained(before: list[str]) -> bool:
-    """Tell whether a comment stands within GROUP settings above."""
-    settings = 0
-    for line in reversed(before):
-        if is_comment(line):
-            return True
-        settings += is_setting(line)
-        if settings >= GROUP:
-            return False
-    return False
+def explained(paragraph: list[str], index: int, group: int) -> bool:
+    """Tell whether a comment stands above, fewer than ``group`` settings away.
+
+    The first lines of a section may share the comment that follows them.
+    """
+    above = paragraph[:index]
+    comments = [number for number, line in enumerate(above) if is_comment(line)]
+    if not comments:
+        return any(map(is_comment, paragraph[index:]))
+    return sum(map(is_setting, above[comments[-1] :])) < group
 
 
-@pytest.mark.parametrize("name", EXPLAINED)
-def test_every_setting_has_a_comment_above(name: str) -> None:
+@pytest.mark.parametrize(("name", "group"), GROUPS.items())
+def test_every_setting_has_a_comment(name: str, group: int) -> None:
     """An operator who reads a line finds its reason a few lines up."""
-    lines = (CONFIG / name).read_text(encoding="utf-8").splitlines()
+    paragraphs = (CONFIG / name).read_text(encoding="utf-8").split("\n\n")
     bare = [
-        f"{number}: {line}"
-        for number, line in enumerate(lines, 1)
-        if is_setting(line) and not explained(lines[: number - 1])
+        line
+        for paragraph in map(str.splitlines, paragraphs)
+        for index, line in enumerate(paragraph)
+        if is_setting(line) and not explained(paragraph, index, group)
     ]
 
     assert bare == []
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_template_has_comments(name: str) -> None:
+def test_template_starts_with_a_comment(name: str) -> None:
     """The first line says what the file is."""
-    text = (CONFIG / name).read_text(encoding="utf-8")
-
-    assert is_comment(text.splitlines()[0])
+    assert is_comment((CONFIG / name).read_text(encoding="utf-8").splitlines()[0])
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -14,6 +14,7 @@ from jinja2 import UndefinedError
 from citadelle import render, show
 from citadelle.topology import CONTAINERS, OPERATOR, Container
 from citadelle.workspace import ROOT, Home
+from tests.unit import factory
 from tests.unit.pki_home import CLUSTER
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,8 +30,6 @@ REMOTE = {"PG3_DC": "dc2", "PG3_PRIORITY": "10"}
 
 def rendered(name: str, file: str) -> str:
     """Render one file of the cluster under test."""
-    from tests.unit import factory
-
     return render.files(factory.topology(**REMOTE), READERS[name], FINGERPRINT)[file]
 
 

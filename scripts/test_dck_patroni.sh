@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Vérifie la couche patroni du cluster en marche (session nox « patroni »), depuis n'importe quel dossier.
+# Les arguments vont à pytest : scripts/test_dck_patroni.sh -k nom_de_test -x
+set -euo pipefail
+
+root="$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")"
+exec "$root/bootstrap" nox -s patroni -- "$@"

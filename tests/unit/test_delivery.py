@@ -1,0 +1,120 @@
+"""What is delivered to each container: its own files, private to its account, nothing else."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from citadelle import delivery
+from citadelle.delivery import READERS
+from citadelle.inventory import TRUSTED
+from citadelle.topology import UID, Container, Role
+from citadelle.workspace import Home
+from tests.unit.pki_home import ALL, CLUSTER
+
+CONTENT = {"a": b"1", "b": b"2"}
+every_reader = pytest.mark.parametrize("reader", READERS, ids=lambda c: c.name)
+
+
+@pytest.fixture(scope="module")
+def members(ready_home: Home) -> list[tarfile.TarInfo]:
+    """What the archive holds."""
+    with tarfile.open(fileobj=io.BytesIO(delivery.tar(CLUSTER, ready_home))) as archive:
+        return archive.getmembers()
+
+
+def own(members: list[tarfile.TarInfo], reader: Container) -> list[tarfile.TarInfo]:
+    """Return the members that go to one container."""
+    return [m for m in members if m.name.split("/")[0] == reader.name]
+
+
+def test_digest_is_stable() -> None:
+    """The order of the files does not matter: an unchanged container is left alone."""
+    assert delivery.digest(CONTENT) == delivery.digest(dict(reversed(CONTENT.items())))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"a": b"1", "b": b"3"},
+        {"a": b"1", "c": b"2"},
+        {"a": b"1"},
+        {"a": b"1", "b": b"2", "c": b""},
+        {"a": b"", "1b": b"2"},
+        {"a": b"1b2"},
+    ],
+)
+def test_digest_changes_with_anything(other: dict[str, bytes]) -> None:
+    """A byte, a name, a file: the container that reads it is replaced."""
+    assert delivery.digest(other) != delivery.digest(CONTENT)
+
+
+def test_digests_are_those_of_the_files(ready_home: Home) -> None:
+    """One for each reader."""
+    expected = {c.name: delivery.digest(delivery.files(CLUSTER, c, ready_home)) for c in READERS}
+
+    assert delivery.digests(CLUSTER, ready_home) == expected
+
+
+@every_reader
+def test_files_are_read_only_by_their_account(
+    members: list[tarfile.TarInfo], reader: Container
+) -> None:
+    """Keys and passwords: not even the account itself may change them."""
+    modes = {(m.isdir(), m.mode) for m in own(members, reader)}
+
+    assert modes == {(True, 0o500), (False, 0o400)}
+
+
+@every_reader
+def test_files_belong_to_the_role_s_account(
+    members: list[tarfile.TarInfo], reader: Container
+) -> None:
+    """Except a gateway's: root reads them, then becomes haproxy."""
+    owner = 0 if reader.role is Role.GATEWAY else UID[reader.role]
+
+    assert {(m.uid, m.gid) for m in own(members, reader)} == {(owner, owner)}
+
+
+@every_reader
+def test_digest_travels_with_the_files(members: list[tarfile.TarInfo], reader: Container) -> None:
+    """By it the next delivery knows that there is nothing to do."""
+    assert f"{reader.name}/.digest" in {m.name for m in members}
+
+
+def test_archive_is_for_readers_only(members: list[tarfile.TarInfo]) -> None:
+    """No path that would leave a container's directory."""
+    assert {m.name.split("/")[0] for m in members} == {c.name for c in READERS}
+    assert [m.name for m in members if ".." in m.name or m.name.startswith("/")] == []
+
+
+def test_no_authority_s_key_is_delivered(ready_home: Home) -> None:
+    """Whoever had one would issue any certificate of its plane."""
+    archive = delivery.tar(CLUSTER, ready_home)
+
+    assert [p for p in ready_home.pki.glob("*/ca.key") if p.read_bytes() in archive] == []
+
+
+@every_reader
+def test_container_gets_its_own_certificates_only(ready_home: Home, reader: Container) -> None:
+    """And the authorities of those it talks to; HAProxy takes certificate and key in one file."""
+    pem = reader.role in (Role.GATEWAY, Role.HAPROXY)
+    expected = {f"tls/ca-{plane}.crt" for plane in TRUSTED[reader.role]}
+    for certificate in ALL:
+        if certificate.container == reader.name:
+            suffixes = ("pem",) if pem else ("crt", "key")
+            expected |= {f"tls/{certificate.file}.{suffix}" for suffix in suffixes}
+    found = delivery.files(CLUSTER, reader, ready_home)
+
+    assert {path for path in found if path.startswith("tls/")} == expected
+
+
+def test_pem_is_certificate_then_key(ready_home: Home) -> None:
+    """In the order that HAProxy wants."""
+    tunnel = ready_home.pki / "tunnel"
+    reader = next(c for c in READERS if c.name == "haproxy1")
+    expected = b"".join((tunnel / f"haproxy1.{end}").read_bytes() for end in ("crt", "key"))
+
+    assert delivery.files(CLUSTER, reader, ready_home)["tls/tunnel-client.pem"] == expected

@@ -51,10 +51,17 @@ class Patroni:
         return []
 
     def leader(self) -> str | None:
-        """Return the name of the running primary, if there is one."""
-        return next(
-            (m.name for m in self.members() if m.role == "leader" and m.state == "running"), None
-        )
+        """Return the node that says itself that it is the primary and holds the lock, if any.
+
+        The member list alone could name one that is restarting: its lease outlives it.
+        """
+        return next((node for node in PG if self._is_primary(node)), None)
+
+    def _is_primary(self, node: str) -> bool:
+        try:
+            return self.request(node, "GET", "/primary").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
 
     def ensure_dynamic_configuration(self) -> bool:
         """Bring the shared configuration to what .env says; return whether it was changed."""

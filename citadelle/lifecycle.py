@@ -90,8 +90,11 @@ def write_compose_env(topology: Topology, home: Home) -> Path:
 
 def down(_topology: Topology, home: Home) -> None:
     """Stop and remove containers and networks; the volumes stay."""
-    if home.compose_env.is_file():
-        engine.docker(*compose.command(home.compose_env, "down"), seconds=COMPOSE_SECONDS)
+    if not home.compose_env.is_file():
+        return
+    # PostgreSQL first: without etcd, Patroni could neither release its lease nor stop quickly.
+    for order in (("stop", *PG), ("down",)):
+        engine.docker(*compose.command(home.compose_env, *order), seconds=COMPOSE_SECONDS)
 
 
 def destroy(cluster: str, ca: str) -> list[str]:

@@ -51,17 +51,20 @@ class Patroni:
         return []
 
     def leader(self) -> str | None:
-        """Return the node that says itself that it is the primary and holds the lock, if any.
+        """Return the node that says itself that it holds the lock and runs, if any.
 
-        The member list alone could name one that is restarting: its lease outlives it.
+        The member list could name one that is restarting, because its lease outlives it; and
+        ``/primary`` answers 200 as soon as the lock is held, before PostgreSQL has started.
         """
         return next((node for node in PG if self._is_primary(node)), None)
 
     def _is_primary(self, node: str) -> bool:
         try:
-            return self.request(node, "GET", "/primary").status_code == httpx.codes.OK
-        except httpx.HTTPError:
+            response = self.request(node, "GET", "/primary")
+            running = response.json().get("state") == "running"
+        except (httpx.HTTPError, ValueError):
             return False
+        return response.status_code == httpx.codes.OK and running
 
     def ensure_dynamic_configuration(self) -> bool:
         """Bring the shared configuration to what .env says; return whether it was changed."""

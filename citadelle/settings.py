@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import io
 import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -111,7 +112,7 @@ class Settings:
 
     def masked(self) -> Settings:
         """Return a copy whose secrets are the names of their variables between brackets."""
-        names = {name.lower(): Secret(f"<{name}>") for name in self.secrets()}
+        names = {name.lower(): Secret(f"[{name}]") for name in self.secrets()}
         return dataclasses.replace(self, **names)  # type: ignore[arg-type]  # fields are Secret
 
 
@@ -149,7 +150,11 @@ def _read(env_file: Path) -> tuple[dict[str, str], list[str]]:
     """Return the variables of the file and the problems of its lines."""
     values: dict[str, str] = {}
     problems = []
-    with env_file.open(encoding="utf-8") as stream:
+    try:
+        text = env_file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return {}, ["le fichier n'est pas du texte UTF-8 : réenregistrez-le"]
+    with io.StringIO(text) as stream:
         for binding in parse_stream(stream):
             line = binding.original.line
             if binding.error or (binding.key and binding.value is None):

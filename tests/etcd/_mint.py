@@ -1,8 +1,9 @@
-"""Certificates made for a test by the cluster's own authorities; they live in ``tmp_path``."""
+"""Certificates made for one connection of a test by the cluster's own authorities."""
 
 from __future__ import annotations
 
 import secrets
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from citadelle import x509_policy
 from citadelle.inventory import Certificate
 from citadelle.workspace import Home
 from citadelle.x509_policy import Pair, Validity
+from tests.etcd import _probes
 
 
-def mint(home: Home, directory: Path, spec: Certificate) -> Path:
-    """Issue a certificate by its plane's own authority; return its path without suffix."""
+def context(home: Home, trusted: str, directory: Path, spec: Certificate) -> ssl.SSLContext:
+    """Issue a certificate by its plane's own authority and return a context that shows it.
+
+    Its key is on the disk only while it is loaded: with some of these names, it opens.
+    """
     authority = home.pki / spec.plane
     key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
@@ -25,15 +30,22 @@ def mint(home: Home, directory: Path, spec: Certificate) -> Path:
     validity = Validity.of(datetime.now(UTC), days=1)
     leaf = x509_policy.new_leaf(spec, issuer, validity, secrets.randbits(64))
     stem = directory / spec.name
-    stem.with_suffix(".crt").write_bytes(leaf.certificate.public_bytes(serialization.Encoding.PEM))
-    stem.with_suffix(".key").write_bytes(
-        leaf.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+    stem.with_suffix(".crt").write_bytes(_pem(leaf.certificate))
+    stem.with_suffix(".key").write_bytes(_pem(leaf.key))
+    try:
+        return _probes.context(home, trusted, stem)
+    finally:
+        stem.with_suffix(".key").unlink()
+
+
+def _pem(item: x509.Certificate | ec.EllipticCurvePrivateKey) -> bytes:
+    if isinstance(item, x509.Certificate):
+        return item.public_bytes(serialization.Encoding.PEM)
+    return item.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
-    return stem
 
 
 def client_of(plane: str, common_name: str, dns: tuple[str, ...]) -> Certificate:

@@ -10,7 +10,7 @@ import pytest
 from citadelle.inventory import ETCD_PEER_NAME
 from citadelle.topology import Topology
 from citadelle.workspace import Home
-from tests.etcd import _mint, _probes
+from tests.etcd import _mint
 from tests.etcd._doors import REFUSED, knock
 
 
@@ -20,7 +20,7 @@ def test_peer_without_the_peers_name_is_refused(
 ) -> None:
     """The right authority is not enough to speak Raft: the name must be there."""
     spec = _mint.client_of("dcs-peer", "", names)
-    tls = _probes.context(home, "dcs-peer", _mint.mint(home, tmp_path, spec))
+    tls = _mint.context(home, "dcs-peer", tmp_path, spec)
     with pytest.raises(ssl.SSLError, match="BAD_CERTIFICATE"):
         knock(topology, "dcs-peer", tls)
 
@@ -30,7 +30,7 @@ def test_minted_peer_with_the_name_passes_tls(
 ) -> None:
     """The counter-proof of the test above: only the name differs, and TLS takes it."""
     spec = _mint.client_of("dcs-peer", "", (ETCD_PEER_NAME,))
-    knock(topology, "dcs-peer", _probes.context(home, "dcs-peer", _mint.mint(home, tmp_path, spec)))
+    knock(topology, "dcs-peer", _mint.context(home, "dcs-peer", tmp_path, spec))
 
 
 @pytest.mark.parametrize("plane", ["rest", "pg-client", "dcs-peer"])
@@ -40,6 +40,6 @@ def test_common_name_of_another_plane_is_no_login(
 ) -> None:
     """Etcd takes a CN for a login without password: no other authority may give one."""
     spec = _mint.client_of(plane, user, ("probe",))
-    tls = _probes.context(home, "dcs-client", _mint.mint(home, tmp_path, spec))
+    tls = _mint.context(home, "dcs-client", tmp_path, spec)
     with pytest.raises(ssl.SSLError, match=REFUSED):
         knock(topology, "dcs-client", tls)

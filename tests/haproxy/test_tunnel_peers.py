@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -10,8 +11,7 @@ import pytest
 
 from citadelle.topology import HAPROXY, PG, Topology
 from citadelle.workspace import Home
-from tests.etcd import _probes
-from tests.haproxy import _wire
+from tests.haproxy import _certificates, _wire
 
 # An outside client, as a load balancer would announce him (RFC 5737, documentation).
 OUTSIDE = _wire.claim("203.0.113.7") + _wire.SSL_REQUEST
@@ -46,14 +46,14 @@ def place(topology: Topology, pod: str) -> tuple[str, int]:
 @pytest.mark.parametrize("balancer", HAPROXY)
 def test_load_balancer_enters(home: Home, pod: str, place: tuple[str, int], balancer: str) -> None:
     """The refusals below are not a dead port."""
-    tls = _probes.context(home, "tunnel", home.pki / "tunnel" / balancer)
+    tls = _certificates.context(home, "tunnel", home.pki / "tunnel" / balancer)
     assert _wire.answer(*place, OUTSIDE, tls, pod) == b"S"
 
 
 def test_no_certificate_is_refused(home: Home, pod: str, place: tuple[str, int]) -> None:
     """A machine of the pg network cannot announce addresses to PostgreSQL."""
     with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
-        _wire.judged(*place, _probes.context(home, "tunnel", None), pod)
+        _wire.judged(*place, _certificates.context(home, "tunnel", None), pod)
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
@@ -61,7 +61,7 @@ def test_certificate_of_another_use_is_refused(
     home: Home, pod: str, place: tuple[str, int], stranger: str
 ) -> None:
     """A key stolen elsewhere in the cluster, even a load balancer's own for checks, is no use."""
-    tls = _probes.context(home, "tunnel", home.pki / stranger)
+    tls = _certificates.context(home, "tunnel", home.pki / stranger)
     with pytest.raises(ssl.SSLError, match=r"ALERT_UNKNOWN_CA|UNSUPPORTED_CERTIFICATE"):
         _wire.judged(*place, tls, pod)
 
@@ -71,8 +71,8 @@ def test_certificate_of_another_name_is_refused(
     home: Home, pod: str, place: tuple[str, int], tmp_path: Path, name: str
 ) -> None:
     """The right authority is not enough: only the two load balancers announce addresses."""
-    spec = _probes.client_of("tunnel", name, ("haproxy1",))
-    tls = _probes.context(home, "tunnel", _probes.mint(home, tmp_path, spec))
+    minted = _certificates.mint(home, tmp_path, "tunnel", name)
+    tls = _certificates.context(home, "tunnel", minted)
     assert _wire.answer(*place, OUTSIDE, tls, pod) == b""
 
 
@@ -80,8 +80,8 @@ def test_minted_certificate_of_a_load_balancer_enters(
     home: Home, pod: str, place: tuple[str, int], tmp_path: Path
 ) -> None:
     """The refusals above come from the name alone."""
-    spec = _probes.client_of("tunnel", "haproxy1", ("haproxy1",))
-    tls = _probes.context(home, "tunnel", _probes.mint(home, tmp_path, spec))
+    minted = _certificates.mint(home, tmp_path, "tunnel", "haproxy1")
+    tls = _certificates.context(home, "tunnel", minted)
     assert _wire.answer(*place, OUTSIDE, tls, pod) == b"S"
 
 
@@ -93,14 +93,18 @@ def test_clear_text_is_refused(place: tuple[str, int], payload: bytes) -> None:
 
 def test_tls_1_2_is_refused(home: Home, pod: str, place: tuple[str, int]) -> None:
     """No downgrade to weaker suites, not even for a load balancer."""
-    tls = _probes.context(home, "tunnel", home.pki / "tunnel" / "haproxy1")
+    tls = _certificates.context(home, "tunnel", home.pki / "tunnel" / "haproxy1")
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
     tls.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
         _wire.judged(*place, tls, pod)
 
 
-def test_unfinished_handshake_is_cut(place: tuple[str, int]) -> None:
-    """Peers that prove nothing would fill the gateway's table."""
-    with socket.create_connection(place, HANDSHAKE_CUT_SECONDS) as silent:
-        assert silent.recv(1) == b""
+def test_unfinished_handshake_is_cut(topology: Topology) -> None:
+    """Peers that prove nothing would fill a gateway's table (all pods wait together)."""
+    port = topology.settings.gateway_port
+    with contextlib.ExitStack() as stack:
+        opened = [socket.create_connection((str(topology.address(pod, "pg")), port)) for pod in PG]
+        for client in opened:
+            stack.enter_context(client).settimeout(HANDSHAKE_CUT_SECONDS)
+        assert [client.recv(1) for client in opened] == [b""] * len(PG)

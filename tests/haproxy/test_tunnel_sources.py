@@ -14,8 +14,7 @@ import pytest
 
 from citadelle.topology import ETCD, PG, Topology
 from citadelle.workspace import Home
-from tests.etcd import _probes
-from tests.haproxy import _wire
+from tests.haproxy import _certificates, _wire
 
 # Written as they are announced; IPv4 addresses that IPv6 can also spell, in both spellings.
 FORGED = (
@@ -71,7 +70,7 @@ class Stolen:
 @pytest.fixture
 def stolen(topology: Topology, home: Home, pod: str) -> Stolen:
     """The key of haproxy1, at each pod's gateway."""
-    tls = _probes.context(home, "tunnel", home.pki / "tunnel" / "haproxy1")
+    tls = _certificates.context(home, "tunnel", home.pki / "tunnel" / "haproxy1")
     return Stolen(topology, tls, pod)
 
 

@@ -80,3 +80,12 @@ def test_private_file_is_read(env_file: Path, mode: int) -> None:
     env_file.chmod(mode)
 
     assert settings.load(env_file).cluster_name == "citadelle"
+
+
+def test_file_that_is_not_text(tmp_path: Path) -> None:
+    """A .env in another encoding is refused in French, not with a traceback."""
+    path = tmp_path / ".env"
+    path.write_bytes(b"CLUSTER_NAME=\xe9\n")
+    path.chmod(0o600)
+    with pytest.raises(CitadelleError, match="UTF-8"):
+        settings.load(path)

@@ -41,7 +41,7 @@ def test_deadline_tells_what_and_the_last_state() -> None:
 
 def test_advice_is_optional() -> None:
     """No empty line at the end."""
-    with pytest.raises(CitadelleError, match=r"démarre\)\.$"):
+    with pytest.raises(CitadelleError, match=r"démarre\)\.\Z"):
         wait_until(lambda: "démarre", "Primaire", 0)
 
 

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Teste la couche pgbouncer du cluster en marche ; les options passent à pytest.
+#   scripts/test_dck_pgbouncer.sh -k tls -x
+set -euo pipefail
+
+root="$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")"
+exec "$root/bootstrap" nox -s pgbouncer -- "$@"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from citadelle import engine, pki
@@ -102,9 +103,13 @@ def containers(topology: Topology, home: Home) -> dict[str, str]:
 
 def table(status: Status) -> Table:
     """Return the nodes, their roles and addresses as a table of 80 columns."""
-    grid = Table(title=f"Cluster {status.topology.settings.cluster_name}", title_justify="left")
+    s = status.topology.settings
+    title = f"Cluster {s.cluster_name} (ports publiés sur {s.bind_address})"
+    grid = Table(
+        title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False
+    )
     for column in ("Nœud", "Centre", "Rôle", "État", "TL", "Retard", "Adresse"):
-        grid.add_column(column, no_wrap=True)
+        grid.add_column(column, no_wrap=True, min_width=len(column))
     for etcd in status.etcd:
         role = "etcd, chef" if etcd.leader else "etcd"
         address = f"{status.topology.address(etcd.name, 'dcs')}"
@@ -117,7 +122,7 @@ def table(status: Status) -> Table:
     return grid
 
 
-ROLES = {"leader": "primaire", "sync_standby": "réplica synchrone", "replica": "réplica"}
+ROLES = {"leader": "primaire", "sync_standby": "réplica sync.", "replica": "réplica"}
 
 
 def _state(good: bool, yes: str, no: str) -> str:  # a choice of words
@@ -148,5 +153,5 @@ def _add_entrance(grid: Table, status: Status, node: str) -> None:
         _state(health == "healthy", "sain", health),
         "",
         "",
-        f"{points[0].host} " + " ".join(str(e.port) for e in points),
+        "ports " + " ".join(str(e.port) for e in points),
     )

@@ -5,6 +5,10 @@ Unit tests use none of this. ``CITADELLE_HOME`` names the cluster (see citadelle
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Generator
+
+import pluggy
 import pytest
 import testinfra
 from testinfra.host import Host
@@ -15,6 +19,29 @@ from citadelle.patroni import Patroni
 from citadelle.topology import Topology
 from citadelle.workspace import Home
 from citadelle.workspace import home as current_home
+
+
+@functools.cache
+def _secrets() -> dict[str, str]:
+    """The secrets of the cluster under test by value; none when there is no ``.env``."""
+    try:
+        found = settings.load(current_home().env_file).secrets()
+    except CitadelleError:
+        return {}
+    return {secret.reveal(): name for name, secret in found.items()}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+    """Keep secrets out of what a failure shows, on the screen and in reports."""
+    report = (yield).get_result()
+    if not report.failed or report.longrepr is None:
+        return
+    shown = masked = str(report.longrepr)
+    for value, name in _secrets().items():
+        masked = masked.replace(value, f"[{name}]")
+    if masked != shown:
+        report.longrepr = masked
 
 
 @pytest.fixture(scope="session")

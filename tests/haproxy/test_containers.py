@@ -97,4 +97,5 @@ def test_stats_socket_is_private(container: Containers, name: str) -> None:
 def test_environment_holds_no_secret(container: Containers, topology: Topology, name: str) -> None:
     """The environment is shown by ``docker inspect`` and kept in crash dumps."""
     values = [secret.reveal() for secret in topology.settings.secrets().values()]
-    assert _inside.leaked(container(name).check_output("env"), values) == 0
+    found = _inside.leaked(container(name).check_output("env"), values)
+    assert found == 0

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 import pytest
 
-from citadelle import clients
 from citadelle.topology import Topology
 from citadelle.workspace import Home
-from tests.haproxy import _wire
 from tests.pgbouncer.conftest import Connect
 
 Credentials = Callable[[str], dict[str, str]]
@@ -79,17 +74,17 @@ def test_tls_1_2_is_refused(enter: Connect) -> None:
         enter(ssl_max_protocol_version="TLSv1.2")
 
 
-def test_pooler_proves_its_own_name(enter: Connect, pooler: str) -> None:
+def test_pooler_proves_its_own_name(enter: Connect, topology: Topology, pooler: str) -> None:
     """The applications' authority vouches for the pooler under its name."""
-    with enter(host=pooler, hostaddr="127.0.0.1") as connection:
+    with enter(host=pooler, hostaddr=topology.settings.bind_address) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("name", ["pgbouncer", "haproxy1", "pg1", "example.org"])
-def test_pooler_is_nobody_else(enter: Connect, name: str) -> None:
+def test_pooler_is_nobody_else(enter: Connect, topology: Topology, name: str) -> None:
     """A pooler in the wrong hands cannot pass for PostgreSQL behind a load balancer."""
     with pytest.raises(psycopg.OperationalError, match="does not match host name"):
-        enter(host=name, hostaddr="127.0.0.1")
+        enter(host=name, hostaddr=topology.settings.bind_address)
 
 
 @pytest.mark.parametrize("plane", ["dcs-peer", "dcs-client", "rest", "tunnel", "pg-client"])
@@ -97,31 +92,3 @@ def test_pooler_is_not_vouched_for_by_another_plane(enter: Connect, home: Home, 
     """Whoever steals another authority's key cannot pass for a pooler."""
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
         enter(sslrootcert=str(home.pki / plane / "ca.crt"))
-
-
-def test_search_path_in_options_is_refused(enter: Connect) -> None:
-    """A client's search_path never meets the lookup of passwords (CVE-2025-12819)."""
-    with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter"):
-        enter(options="-c search_path=evil")
-
-
-@pytest.mark.parametrize(("extra", "reply"), [("", b"R"), ("\0search_path\0evil", b"E")])
-def test_search_path_in_the_startup_packet_is_refused(
-    topology: Topology, home: Home, pooler: str, extra: str, reply: bytes
-) -> None:
-    """The same without libpq; the packet without it is asked for a password."""
-    point, s = topology.endpoint("pooled", pooler), topology.settings
-    packet = _wire.startup(s.app_user, f"{s.app_database}{extra}")
-    tls: ssl.SSLContext = clients.context(home, "server", None)
-    with socket.create_connection((point.host, point.port), _wire.ANSWER_SECONDS) as raw:
-        raw.sendall(_wire.SSL_REQUEST)
-        assert raw.recv(1) == b"S"
-        with tls.wrap_socket(raw, server_hostname=pooler) as session:
-            session.sendall(packet)
-            assert session.recv(1) == reply
-
-
-def test_lookup_is_immune_to_search_path(configuration: dict[str, Any]) -> None:
-    """The function is named in full, and no search_path is carried over to the servers."""
-    assert " citadelle.pgbouncer_lookup($1)" in configuration["auth_query"]
-    assert "search_path" not in configuration["track_extra_parameters"]

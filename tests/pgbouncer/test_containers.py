@@ -47,25 +47,26 @@ def test_socket_directory_is_private(container: Containers, pooler: str) -> None
     assert (directory.mode, directory.user) == (0o700, "pgbouncer")
 
 
-def test_userlist_holds_two_accounts_only(
+def test_userlist_holds_three_accounts_only(
     container: Containers, topology: Topology, pooler: str
 ) -> None:
-    """The lookup role and the console's administrator; applications come by auth_query."""
+    """The lookup role and the console's two accounts; applications come by auth_query."""
     s = topology.settings
     lines = container(pooler).file("/etc/citadelle/userlist.txt").content_string.splitlines()
     users = {line.split('"')[1] for line in lines if line.startswith('"')}
-    assert users == {s.pgbouncer_auth_user, s.pgbouncer_admin_user}
+    assert users == {s.pgbouncer_auth_user, s.pgbouncer_admin_user, s.monitoring_user}
 
 
 def test_no_other_password_is_in_its_files(
     container: Containers, topology: Topology, pooler: str
 ) -> None:
     """SCRAM passes through: a stolen pooler gives no application's password away."""
-    own = {"PGBOUNCER_AUTH_PASSWORD", "PGBOUNCER_ADMIN_PASSWORD"}
+    own = {"PGBOUNCER_AUTH_PASSWORD", "PGBOUNCER_ADMIN_PASSWORD", "MONITORING_PASSWORD"}
     secrets = topology.settings.secrets()
     others = [secret.reveal() for name, secret in secrets.items() if name not in own]
     text = container(pooler).check_output("find /etc/citadelle -type f -exec cat {} +")
-    assert _inside.leaked(text, others) == 0
+    found = _inside.leaked(text, others)
+    assert found == 0
 
 
 def test_environment_holds_no_secret(
@@ -73,7 +74,8 @@ def test_environment_holds_no_secret(
 ) -> None:
     """The environment is shown by ``docker inspect`` and kept in crash dumps."""
     values = [secret.reveal() for secret in topology.settings.secrets().values()]
-    assert _inside.leaked(container(pooler).check_output("env"), values) == 0
+    found = _inside.leaked(container(pooler).check_output("env"), values)
+    assert found == 0
 
 
 def test_package_has_the_security_fixes(container: Containers, pooler: str) -> None:

@@ -55,6 +55,7 @@ FLOWS = (
         "mTLS rest",
         "nom du certificat, Basic Auth pour modifier",
     ),
+    Flow("tools", "pg", "pg", "PG_PORT", "TLS server, verify-full", "SCRAM (mesures)"),
     Flow("pg", "pg", "pg", "PG_PORT", "TLS server, verify-full", "certificat pg-client + SCRAM"),
     Flow("haproxy", "pg", "pg", "GATEWAY_PORT", "mTLS tunnel, PROXY v2 dedans", "certificat"),
     Flow(

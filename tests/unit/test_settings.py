@@ -108,3 +108,14 @@ def test_timers_must_fit_in_the_lease() -> None:
 def test_certificates_must_be_renewable(days: str, renew: str, ca: str, reason: str) -> None:
     """A certificate is renewed before its end, by an authority that outlives it."""
     assert refusal(CERT_DAYS=days, CERT_RENEW_DAYS=renew, CA_DAYS=ca) == f".env : {reason}"
+
+
+@pytest.mark.parametrize(("replication", "refused"), [("asynchrone", True), ("synchrone", False)])
+def test_lone_node_of_the_preferred_datacentre(replication: str, refused: bool) -> None:
+    """One PostgreSQL alone in the preferred datacentre has no synchronous standby there."""
+    values = factory.env(PG2_DC="dc2", PG3_DC="dc2", REMOTE_REPLICATION=replication)
+    if refused:
+        with pytest.raises(CitadelleError, match="un seul PostgreSQL dans dc1"):
+            settings.parse(values)
+    else:
+        assert settings.parse(values).pg2_dc == "dc2"

@@ -117,3 +117,9 @@ def test_preferred_datacenter_is_the_first() -> None:
 def test_priority_is_the_node_s_own() -> None:
     """Zero stays zero: never promoted."""
     assert factory.topology(PG3_PRIORITY="0").priority("pg3") == 0
+
+
+def test_published_everywhere_is_reached_on_loopback() -> None:
+    """BIND_ADDRESS=0.0.0.0 is no address to connect to: local clients use 127.0.0.1."""
+    found = factory.topology(BIND_ADDRESS="0.0.0.0")  # noqa: S104  # the case under test
+    assert {endpoint.host for endpoint in found.endpoints} == {"127.0.0.1"}

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
-from citadelle import compose, engine, lifecycle
+from citadelle import compose, engine, lifecycle, progress
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, console
@@ -60,9 +60,9 @@ def run(topology: Topology, home: Home, clients: int, seconds: int) -> list[Resu
 
 def table(results: list[Result]) -> Table:
     """Return the results as a table."""
-    grid = Table(title="Débit par chemin (direct = TLS vers le primaire)", title_justify="left")
-    for column in ("Charge", "Chemin", "par seconde", "latence (ms)", "rapport"):
-        grid.add_column(column, justify="left" if column in ("Charge", "Chemin") else "right")
+    numbers = ("par seconde", "latence (ms)", "rapport")
+    title = "Débit par chemin (direct = TLS vers le primaire)"
+    grid = progress.table(title, "Charge", "Chemin", *numbers, numbers=numbers)
     for r in results:
         grid.add_row(
             r.workload, r.path, f"{r.per_second:.0f}", f"{r.latency_ms:.2f}", f"{r.ratio:.2f}"

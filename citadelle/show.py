@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from citadelle import pki, render
+from citadelle import pki, progress, render
 from citadelle.delivery import READERS
 from citadelle.errors import CitadelleError
 from citadelle.topology import HAPROXY, PGBOUNCER, Topology
@@ -16,9 +16,8 @@ from citadelle.workspace import Home
 
 def certificates(rows: Sequence[pki.Row]) -> Table:
     """Return the certificates as a table, one row each."""
-    grid = Table(title=f"{len(rows)} certificats", title_justify="left")
-    for column in ("Plan", "Nom", "Sujet", "Noms (SAN)", "Usages", "Fin", "Jours", "SHA-256"):
-        grid.add_column(column, overflow="fold")
+    columns = ("Plan", "Nom", "Sujet", "Noms (SAN)", "Usages", "Fin", "Jours", "SHA-256")
+    grid = progress.table(f"{len(rows)} certificats", *columns)
     for row in rows:
         grid.add_row(
             row.plane,
@@ -35,11 +34,10 @@ def certificates(rows: Sequence[pki.Row]) -> Table:
 
 def images(sizes: Mapping[str, int]) -> Table:
     """Return the images and their sizes; layers that they share count in each."""
-    grid = Table(title="Images", title_justify="left")
-    grid.add_column("Image")
-    grid.add_column("Taille (Mo)", justify="right")
-    for name, size in sizes.items():
-        grid.add_row(name, f"{size / 1e6:.0f}")
+    size = "Taille (Mo)"
+    grid = progress.table("Images", "Image", size, numbers=(size,))
+    for name, number in sizes.items():
+        grid.add_row(name, f"{number / 1e6:.0f}")
     return grid
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
-from citadelle import engine, pki
+from citadelle import engine, pki, progress
 from citadelle.etcd import Etcd
 from citadelle.etcd import Member as EtcdMember
 from citadelle.patroni import Member, Patroni
@@ -105,11 +104,7 @@ def table(status: Status) -> Table:
     """Return the nodes, their roles and addresses as a table of 80 columns."""
     s = status.topology.settings
     title = f"Cluster {s.cluster_name} (ports publiés sur {s.bind_address})"
-    grid = Table(
-        title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False
-    )
-    for column in ("Nœud", "Centre", "Rôle", "État", "TL", "Retard", "Adresse"):
-        grid.add_column(column, no_wrap=True, min_width=len(column))
+    grid = progress.table(title, "Nœud", "Centre", "Rôle", "État", "TL", "Retard", "Adresse")
     for etcd in status.etcd:
         role = "etcd, chef" if etcd.leader else "etcd"
         address = f"{status.topology.address(etcd.name, 'dcs')}"

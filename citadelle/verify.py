@@ -19,9 +19,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from rich.table import Table
 
-from citadelle import lifecycle, sandbox, settings, status
+from citadelle import lifecycle, progress, sandbox, settings, status
 from citadelle.errors import CitadelleError
 from citadelle.progress import console
 from citadelle.topology import Topology
@@ -135,9 +134,8 @@ def _counted(name: str, seconds: float, junit: Path, problem: str) -> Stage:
 
 
 def _report(stages: list[Stage]) -> None:
-    grid = Table(title="Vérification", title_justify="left")
-    for column in ("Étape", "Résultat", "Réussis", "Échoués", "Sautés", "Durée (s)"):
-        grid.add_column(column)
+    numbers = ("Réussis", "Échoués", "Sautés", "Durée (s)")
+    grid = progress.table("Vérification", "Étape", "Résultat", *numbers, numbers=numbers)
     for s in stages:
         verdict = f"[red]✘ {s.problem}[/]" if s.problem else "[green]✔[/]"
         counts = (str(s.passed), str(s.failed), str(s.skipped))

@@ -106,6 +106,14 @@ def wait_quorum(topology: Topology, home: Home) -> None:
     wait_until(missing, "Quorum d'etcd", QUORUM_SECONDS, advice)
 
 
+def initialized(topology: Topology, home: Home) -> bool:
+    """Tell whether a PostgreSQL cluster was ever made: Patroni writes this key once."""
+    client = Etcd(topology, home)
+    client.login("root", topology.settings.etcd_root_password.reveal())
+    key = f"{prefix(topology)}initialize".encode()
+    return bool(client.call("/kv/range", {"key": _b64(key)}).get("kvs"))
+
+
 def prefix(topology: Topology) -> str:
     """Return the keys that Patroni may touch; the trailing slash keeps ``<scope>2`` out."""
     return f"/service/{topology.settings.cluster_name}/"

@@ -64,6 +64,10 @@ def up(topology: Topology, home: Home) -> Steps:
         etcd.ensure_auth(topology, home)
         validate.patroni(topology, pending)
     with steps.step("PostgreSQL : primaire"):
+        if not etcd.initialized(topology, home):
+            # The first to come makes the cluster: not a node of the remote datacentre.
+            _start(home, *(node for node in PG if not topology.is_remote(node)))
+            _wait_primary(topology, home)
         _start(home)
         _wait_primary(topology, home)
     with steps.step("Comptes et configuration partagée"):

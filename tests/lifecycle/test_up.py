@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from citadelle import connect, engine, env, sandbox, settings
+from citadelle.patroni import Patroni
 from citadelle.topology import Topology
 from citadelle.workspace import ROOT, Home
 from tests.operator import argv, environment, invoke
@@ -52,6 +53,14 @@ def test_up_after_interruptions(sandboxed: Sandboxed) -> None:
     topology, home = sandboxed
     up(home)
     connect.round_trip(topology, home)
+
+
+def test_first_primary_is_in_the_preferred_datacentre(sandboxed: Sandboxed) -> None:
+    """The node that makes the cluster is never a remote one, however fast it starts."""
+    topology, home = sandboxed
+    leader = Patroni(topology, home).leader()
+    assert leader is not None
+    assert not topology.is_remote(leader)
 
 
 def test_every_port_changed_at_once(sandboxed: Sandboxed) -> None:

@@ -17,7 +17,7 @@ readonly ROOT
 readonly PATRONI_LOCK="$ROOT/docker/patroni/requirements.lock"
 readonly PLUGIN=/usr/local/lib/docker/cli-plugins/docker-compose
 readonly ENGINE_LOG=/var/log/citadelle-dockerd.log
-readonly ENGINE_DEADLINE=60   # secondes ; un premier démarrage crée le stockage et les règles iptables
+readonly ENGINE_DEADLINE=120  # secondes ; après une coupure, le démon relève d'abord chaque conteneur
 readonly ANSWER_TIMEOUT=20    # secondes pour une réponse d'un démon, même chargé
 readonly LISTS_MAX_AGE=1440   # minutes : au-delà, les versions listées ont pu quitter le miroir
 
@@ -374,7 +374,9 @@ install_compose() {
 
 process_is() {
     local file=$1 name=$2 pid
-    [[ -s $file ]] && pid=$(<"$file") && [[ $(cat "/proc/$pid/comm" 2>/dev/null) == "$name" ]]
+    # Par le lien vers l'exécutable : un processus tué que personne n'a relevé (zombie) garde son
+    # nom, pas ce lien.
+    [[ -s $file ]] && pid=$(<"$file") && [[ $(readlink "/proc/$pid/exe" 2>/dev/null) == */"$name" ]]
 }
 
 drop_stale_pid() {

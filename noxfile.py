@@ -31,7 +31,7 @@ def lint(session: nox.Session) -> None:
     """Style : ruff (règles et mise en forme), shellcheck."""
     _python(session, "ruff", "check", ".")
     _python(session, "ruff", "format", "--check", ".")
-    scripts = ["bootstrap", ".ci/run", "docker/pod/hold", "docker/tools/citadelle-etcdctl"]
+    scripts = ["bootstrap", ".ci/run", "docker/pod/hold", "docker/pod/guard", "docker/tools/citadelle-etcdctl"]
     scripts += sorted(str(path) for path in Path("scripts").glob("*.sh"))
     session.run("shellcheck", *scripts, external=True)
 

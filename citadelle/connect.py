@@ -42,13 +42,18 @@ def connection(topology: Topology, home: Home, service: str) -> psycopg.Connecti
 
 
 def round_trip(topology: Topology, home: Home) -> None:
-    """Write through 5000, read through 5001 and PgBouncer, write through PgBouncer too."""
+    """Write through one entrance of the application and read through the others.
+
+    With POOLING=strict, the application has no other entrances than the poolers'.
+    """
+    strict = topology.settings.pooling == "strict"
+    writer, *readers = ("pooled", "pooled_ro") if strict else ("rw", "pooled", "ro", "pooled_ro")
     marker = uuid.uuid4().hex
-    with connection(topology, home, "rw") as rw:
+    with connection(topology, home, writer) as rw:
         rw.execute("CREATE TABLE IF NOT EXISTS citadelle_ready (marker text, at timestamptz)")
         rw.execute("DELETE FROM citadelle_ready WHERE at < now() - interval '1 hour'")
         rw.execute("INSERT INTO citadelle_ready VALUES (%s, now())", [marker])
-    for service in ("pooled", "ro", "pooled_ro"):
+    for service in readers:
         with connection(topology, home, service) as reader:
             _await_row(reader, marker)
 

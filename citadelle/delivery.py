@@ -12,13 +12,15 @@ import tarfile
 
 from citadelle import engine, pki, render
 from citadelle.inventory import TRUSTED, certificates
-from citadelle.topology import CONTAINERS, ETCD, OPERATOR, PG, UID, Container, Role, Topology
+from citadelle.topology import CONTAINERS, ETCD, OPERATOR, PG, Container, Role, Topology, reader
 from citadelle.workspace import Home, origin
 
 READERS = (*CONTAINERS, OPERATOR)
 # HAProxy takes certificate and key in one file.
 PEM_ROLES = (Role.GATEWAY, Role.HAPROXY)
 MODE = 0o400
+# What a component reads again without a restart: see citadelle/reload.py.
+RELOADED = {Role.PG: ("pg_hba.conf",)}
 
 # Runs in the short-lived container: /new is a tmpfs, /volumes/<name> each container's volume.
 # Prints the names of the volumes that it changed.
@@ -68,8 +70,13 @@ def digest(content: dict[str, bytes]) -> str:
 
 
 def digests(topology: Topology, home: Home) -> dict[str, str]:
-    """Return the digest of each reader's files, by container name."""
-    return {c.name: digest(files(topology, c, home)) for c in READERS}
+    """Return the digest of what each reader reads at its start only, by container name."""
+    found = {}
+    for c in READERS:
+        content = files(topology, c, home)
+        lasting = content.keys() - RELOADED.get(c.role, ())
+        found[c.name] = digest({path: content[path] for path in lasting})
+    return found
 
 
 def tar(topology: Topology, home: Home) -> bytes:
@@ -77,9 +84,7 @@ def tar(topology: Topology, home: Home) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for container in READERS:
-            # The gateway reads its keys as root, before it drops root: it has no capability
-            # that would let root read another account's files.
-            owner = 0 if container.role is Role.GATEWAY else UID[container.role]
+            owner = reader(container.role)
             content = files(topology, container, home)
             content[".digest"] = digest(content).encode()
             for directory in (container.name, f"{container.name}/tls"):

@@ -20,6 +20,7 @@ TRUSTED = {
     Role.GATEWAY: ("rest", "tunnel"),
     Role.HAPROXY: ("rest", "tunnel"),
     Role.PGBOUNCER: ("server",),
+    Role.GUARD: (),
     Role.TOOLS: ("dcs-client", "rest", "server"),
 }
 

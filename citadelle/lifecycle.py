@@ -17,6 +17,7 @@ from citadelle import (
     moves,
     pki,
     preflight,
+    reload,
     status,
     validate,
 )
@@ -74,6 +75,8 @@ def up(topology: Topology, home: Home) -> Steps:
         _settle(topology, home)
     with steps.step("PostgreSQL : réplicas"):
         _wait_replicas(topology, home)
+    if reloaded := reload.pg_hba(topology):
+        console.print(f"  pg_hba.conf relu sans redémarrage : {', '.join(reloaded)}")
     with steps.step("Écriture et lecture par chaque entrée"):
         _wait_entrances(topology, home)
     with steps.step("Santé de tous les conteneurs"):

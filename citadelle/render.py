@@ -40,6 +40,7 @@ TEMPLATES = {
         "pgbouncer_hba.conf": "pgbouncer/pgbouncer_hba.conf.j2",
         "userlist.txt": "pgbouncer/userlist.txt.j2",
     },
+    Role.GUARD: {"nftables.conf": "pgbouncer/nftables.conf.j2"},
     Role.TOOLS: {
         "patronictl.yml": "tools/patronictl.yml.j2",
         "etcd_users": "tools/etcd_users.j2",
@@ -134,13 +135,18 @@ def _haproxy(topology: Topology, container: Container) -> dict[str, object]:
     front = topology.address(container.node, "front")
     return {
         "front": front,
-        "listen": [topology.address(container.node, "pool"), front],
+        "pool": topology.address(container.node, "pool"),
+        "poolers": [topology.address(node, "pool") for node in PGBOUNCER],
         "address": {node: topology.address(node, "pg") for node in PG},
     }
 
 
 def _pgbouncer(topology: Topology, container: Container) -> dict[str, object]:
     return {"front": topology.address(container.node, "front"), "upstream": LOAD_BALANCERS}
+
+
+def _guard(_topology: Topology, _container: Container) -> dict[str, object]:
+    return {}
 
 
 def _tools(_topology: Topology, _container: Container) -> dict[str, object]:
@@ -153,5 +159,6 @@ _SPECIFIC: dict[Role, Callable[[Topology, Container], dict[str, object]]] = {
     Role.GATEWAY: _gateway,
     Role.HAPROXY: _haproxy,
     Role.PGBOUNCER: _pgbouncer,
+    Role.GUARD: _guard,
     Role.TOOLS: _tools,
 }

@@ -102,6 +102,27 @@ class Settings:
     pgbouncer_pool_size: int = v.integer(1, 1000)
     pgbouncer_max_clients: int = v.integer(10, 50000)
 
+    pooling: str = v.choice("souple", "strict")
+    pg_hba_extra: tuple[str, ...] = v.hba_lines()
+    haproxy_clients_per_address: int = v.integer(2, 4000)
+    pgbouncer_clients_per_address: int = v.integer(2, 50000)
+    connections_per_second: int = v.integer(5, 10000)
+
+    @property
+    def pooler_connections(self) -> int:
+        """The connections that one PgBouncer opens at most to one database."""
+        return self.pgbouncer_pool_size + POOLER_EXTRA
+
+    @property
+    def direct_connections(self) -> int:
+        """The connections that one load balancer passes at most from applications.
+
+        What is left to PostgreSQL once both PgBouncer have theirs, shared by two load balancers:
+        whatever comes by 5000 and 5001, pooled clients keep their place.
+        """
+        left = self.pg_max_connections - 2 * self.pooler_connections - PG_RESERVED
+        return left // 2
+
     def secrets(self) -> dict[str, Secret]:
         """Return every secret by the name of its variable."""
         return {
@@ -115,6 +136,11 @@ class Settings:
         names = {name.lower(): Secret(f"[{name}]") for name in self.secrets()}
         return dataclasses.replace(self, **names)  # type: ignore[arg-type]  # fields are Secret
 
+
+# A pooler's reserve (two), its lookup of a password and a reader of statistics.
+POOLER_EXTRA = 4
+# Superuser's reserve (PostgreSQL's default, three), Patroni's own, and a margin.
+PG_RESERVED = 10
 
 # Any right of the group or of other accounts: .env holds every secret.
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -266,6 +292,42 @@ def _certificates_are_renewed_in_time(parsed: Mapping[str, object]) -> Iterator[
         yield f"CA_DAYS = {ca} doit valoir au moins deux fois CERT_DAYS = {days}"
 
 
+def _hba_lines_name_no_internal_role(parsed: Mapping[str, object]) -> Iterator[str]:
+    """Their own lines come first in pg_hba.conf anyway; a line that says otherwise misleads."""
+    lines = parsed.get("pg_hba_extra")
+    internal = {
+        str(value): name
+        for name, value in _group(parsed, "user").items()
+        if name not in ("APP_USER", "MONITORING_USER")
+    }
+    for line in lines if isinstance(lines, tuple) else ():
+        for role in line.split(" ")[2].split(","):
+            if role in internal:
+                yield f"PG_HBA_EXTRA : « {line} » vise {internal[role]}, rôle interne au cluster"
+
+
+def _clients_leave_room(parsed: Mapping[str, object]) -> Iterator[str]:
+    """One address never holds more than half of an entrance: others still enter."""
+    names = ("pg_max_connections", "pgbouncer_pool_size", "haproxy_clients_per_address")
+    maximum, pool, address = (parsed.get(name) for name in names)
+    if isinstance(maximum, int) and isinstance(pool, int) and isinstance(address, int):
+        direct = (maximum - 2 * (pool + POOLER_EXTRA) - PG_RESERVED) // 2
+        if 2 * address > direct:
+            yield (
+                f"HAPROXY_CLIENTS_PER_ADDRESS = {address} dépasse la moitié des {max(direct, 0)} "
+                "connexions directes par répartiteur (PG_MAX_CONNECTIONS moins les deux "
+                f"PgBouncer, divisé par deux) : baissez-le, ou augmentez PG_MAX_CONNECTIONS"
+            )
+    clients, per_address = (
+        parsed.get(name) for name in ("pgbouncer_max_clients", "pgbouncer_clients_per_address")
+    )
+    if isinstance(clients, int) and isinstance(per_address, int) and per_address >= clients:
+        yield (
+            f"PGBOUNCER_CLIENTS_PER_ADDRESS = {per_address} doit être inférieur à "
+            f"PGBOUNCER_MAX_CLIENTS = {clients} : une seule adresse prendrait toutes les places"
+        )
+
+
 RULES = (
     _ports_are_distinct,
     _secrets_are_distinct,
@@ -274,4 +336,6 @@ RULES = (
     _preferred_datacenter_has_a_pair,
     _timers_hold_together,
     _certificates_are_renewed_in_time,
+    _hba_lines_name_no_internal_role,
+    _clients_leave_room,
 )

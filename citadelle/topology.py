@@ -44,6 +44,7 @@ class Role(StrEnum):
     GATEWAY = "gateway"
     HAPROXY = "haproxy"
     PGBOUNCER = "pgbouncer"
+    GUARD = "guard"
     TOOLS = "tools"
 
 
@@ -57,6 +58,14 @@ UID = {
     Role.PGBOUNCER: 904,
     Role.TOOLS: 905,
 }
+# These start as root, read their files, then give up what they can (docker/pod, HAProxy's `user`):
+# a capability to read another account's files is not among those they have.
+READ_AS_ROOT = (Role.GATEWAY, Role.GUARD)
+
+
+def reader(role: Role) -> int:
+    """Return the uid that owns, and alone reads, the delivered files of a role."""
+    return 0 if role in READ_AS_ROOT else UID[role]
 
 
 @dataclass(frozen=True)
@@ -73,11 +82,13 @@ CONTAINERS = (
     *(Container(name, Role.PG, name) for name in PG),
     *(Container(f"{name}-gw", Role.GATEWAY, name) for name in PG),
     *(Container(name, Role.HAPROXY, name) for name in HAPROXY),
+    *(Container(f"{name}-net", Role.GUARD, name) for name in PGBOUNCER),
     *(Container(name, Role.PGBOUNCER, name) for name in PGBOUNCER),
 )
 # Runs only while an operator's command does (`invoke etcdctl`, `patronictl`, `bench`).
 OPERATOR = Container(TOOLS, Role.TOOLS, TOOLS)
-# What else compose starts: the containers that hold the pods' network namespaces.
+# What else compose starts: the containers that hold the network namespaces of PostgreSQL's pods
+# (PgBouncer's are guards, which also read files).
 HOLDERS = tuple(f"{name}-net" for name in PG)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from citadelle import engine, images
 from citadelle.errors import CitadelleError
-from citadelle.topology import CONTAINERS, UID, Container, Role, Topology
+from citadelle.topology import CONTAINERS, Container, Role, Topology, reader
 
 # The component's own validator; etcd and PgBouncer have none.
 HAPROXY = ("haproxy", "-c", "-f", "/etc/citadelle/haproxy.cfg")
@@ -43,7 +43,7 @@ def _check(topology: Topology, container: Container, network: str) -> None:
     argv = ["run", "--rm", network, "--read-only", "--tmpfs=/run/haproxy", "--cap-drop=ALL"]
     argv += [f"--volume={cluster}_conf-{container.name}:/etc/citadelle:ro"]
     # The account that compose.yaml gives the container: it must be able to read the files.
-    argv += [f"--user={0 if container.role is Role.GATEWAY else UID[container.role]}"]
+    argv += [f"--user={reader(container.role)}"]
     try:
         engine.docker(*argv, f"--entrypoint={program}", image, *arguments)
     except CitadelleError as error:

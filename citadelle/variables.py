@@ -167,6 +167,52 @@ def address() -> Any:  # noqa: ANN401  # a dataclass field
     return _kind("address", parse)
 
 
+HBA_METHODS = ("scram-sha-256", "cert", "reject")
+HBA_OPTIONS = ("clientcert=verify-ca", "clientcert=verify-full")
+
+
+def hba_lines() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for lines of pg_hba.conf, parted by semicolons, possibly none.
+
+    Only what keeps the cluster's promises: TLS, and a proof that resists (PostgreSQL 17 manual,
+    20.1 and 20.3).
+    """
+
+    def parse(value: str) -> tuple[str, ...]:
+        lines = (" ".join(line.split()) for line in value.split(";"))
+        return tuple(_hba_line(line) for line in lines if line)
+
+    return _kind("hba", parse)
+
+
+def _hba_line(line: str) -> str:
+    words = line.split(" ")
+    if len(words) < 5 or words[0] != "hostssl":  # noqa: PLR2004  # the columns of pg_hba.conf
+        raise ValueError(f"« {line} » : attendu « hostssl BASE UTILISATEUR RÉSEAU MÉTHODE »")
+    _, databases, users, network, method, *options = words
+    if method not in HBA_METHODS:
+        raise ValueError(f"« {line} » : méthode refusée (choix : {', '.join(HBA_METHODS)})")
+    for name in (*databases.split(","), *users.split(",")):
+        if name == "all" and (method == "reject" or name not in users.split(",")):
+            continue
+        if name in ("all", "replication") or not IDENTIFIER.fullmatch(name):
+            raise ValueError(f"« {line} » : « {name} » refusé, nommez bases et rôles")
+    if unknown := set(options) - set(HBA_OPTIONS):
+        raise ValueError(f"« {line} » : option refusée « {unknown.pop()} »")
+    if network != "all" or method != "reject":
+        _client_network(line, network)
+    return line
+
+
+def _client_network(line: str, network: str) -> None:
+    try:
+        found = IPv4Network(network)
+    except ValueError:
+        raise ValueError(f"« {line} » : « {network} » n'est pas un réseau IPv4") from None
+    if found.overlaps(IPv4Network("127.0.0.0/8")):
+        raise ValueError(f"« {line} » : la boucle locale n'est pas un réseau de clients")
+
+
 def subnet() -> Any:  # noqa: ANN401  # a dataclass field
     """Return a field for a /22, cut into one /24 per network of the cluster (RFC 1918)."""
 

@@ -15,7 +15,8 @@ NODES = (*ETCD, *PG, *HAPROXY, *PGBOUNCER)
 
 def networks(node: str) -> dict[str, Any]:
     """Return the networks of a node; those of a pod are its holder's."""
-    found: dict[str, Any] = SERVICES[f"{node}-net" if node in PG else node]["networks"]
+    service = f"{node}-net" if node in (*PG, *PGBOUNCER) else node
+    found: dict[str, Any] = SERVICES[service]["networks"]
     return found
 
 
@@ -33,13 +34,12 @@ def test_tools_are_on_their_networks_only() -> None:
     assert tuple(SERVICES["tools"]["networks"]) == ATTACHED["tools"]
 
 
-@pytest.mark.parametrize("node", PG)
-@pytest.mark.parametrize("suffix", ["", "-gw"])
-def test_pod_lives_in_its_holder_s_network(node: str, suffix: str) -> None:
+@pytest.mark.parametrize("name", [*PG, *(f"{node}-gw" for node in PG), *PGBOUNCER])
+def test_pod_lives_in_its_holder_s_network(name: str) -> None:
     """No network of its own beside it."""
-    service = SERVICES[f"{node}{suffix}"]
+    service = SERVICES[name]
 
-    assert service["network_mode"] == f"service:{node}-net"
+    assert service["network_mode"] == f"service:{name.removesuffix('-gw')}-net"
     assert "networks" not in service
 
 

@@ -12,6 +12,7 @@ from citadelle.delivery import READERS
 from citadelle.inventory import TRUSTED
 from citadelle.topology import UID, Container, Role
 from citadelle.workspace import Home
+from tests.unit import factory
 from tests.unit.pki_home import ALL, CLUSTER
 
 CONTENT = {"a": b"1", "b": b"2"}
@@ -52,10 +53,23 @@ def test_digest_changes_with_anything(other: dict[str, bytes]) -> None:
 
 
 def test_digests_are_those_of_the_files(ready_home: Home) -> None:
-    """One for each reader."""
-    expected = {c.name: delivery.digest(delivery.files(CLUSTER, c, ready_home)) for c in READERS}
+    """One for each reader, of what it reads at its start only."""
+    content = {c: delivery.files(CLUSTER, c, ready_home) for c in READERS}
+    for reader, found in content.items():
+        for path in delivery.RELOADED.get(reader.role, ()):
+            del found[path]
+    expected = {c.name: delivery.digest(found) for c, found in content.items()}
 
     assert delivery.digests(CLUSTER, ready_home) == expected
+
+
+def test_pg_hba_alone_replaces_no_container(ready_home: Home) -> None:
+    """It is read again by a running PostgreSQL; anything else of a pod is not."""
+    line = "hostssl app rapports 192.0.2.0/24 scram-sha-256"
+    other = factory.topology(PG_HBA_EXTRA=line)
+
+    assert delivery.digests(other, ready_home) == delivery.digests(CLUSTER, ready_home)
+    assert delivery.tar(other, ready_home) != delivery.tar(CLUSTER, ready_home)
 
 
 @every_reader
@@ -73,7 +87,7 @@ def test_files_belong_to_the_role_s_account(
     members: list[tarfile.TarInfo], reader: Container
 ) -> None:
     """Except a gateway's: root reads them, then becomes haproxy."""
-    owner = 0 if reader.role is Role.GATEWAY else UID[reader.role]
+    owner = 0 if reader.role in (Role.GATEWAY, Role.GUARD) else UID[reader.role]
 
     assert {(m.uid, m.gid) for m in own(members, reader)} == {(owner, owner)}
 

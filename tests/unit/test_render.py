@@ -21,7 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 FINGERPRINT = "0123456789abcdef"
 READERS = {container.name: container for container in (*CONTAINERS, OPERATOR)}
 # One of each role, and the two sides of what differs inside one: near and remote PostgreSQL.
-SHOWN = ("etcd1", "pg1", "pg3", "pg1-gw", "haproxy1", "pgbouncer1", "tools")
+SHOWN = ("etcd1", "pg1", "pg3", "pg1-gw", "haproxy1", "pgbouncer1-net", "pgbouncer1", "tools")
 FILES = [(name, file) for name in SHOWN for file in render.TEMPLATES[READERS[name].role]]
 EVERY = [(name, file) for name in READERS for file in render.TEMPLATES[READERS[name].role]]
 # pg3 is in another datacentre, with its own rank: its golden file shows what that changes.

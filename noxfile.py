@@ -79,6 +79,12 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session(default=False, tags=["cluster"])
+def security(session: nox.Session) -> None:
+    """Sécurité : ce qui circule, chaque porte, les conteneurs, les secrets, les flots."""
+    _layer(session, "security")
+
+
+@nox.session(default=False, tags=["cluster"])
 def lifecycle(session: nox.Session) -> None:
     """Cycle de vie, sur un cluster à part : refus, interruptions, changement de tous les ports."""
     _layer(session, "lifecycle")

@@ -16,10 +16,15 @@ from rich.live import Live
 
 from citadelle import accounts, compose, engine, env, images, lifecycle, pki, settings, show, status
 from citadelle import bench as bench_
+from citadelle.audit import page as audit_page
+from citadelle.audit import run as audit_run
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, console
 from citadelle.topology import Topology
+from citadelle.verify import REPORTS
+from citadelle.wire import prove
+from citadelle.wire import report as wire_report
 from citadelle.workspace import ROOT, Home, home
 
 
@@ -243,6 +248,41 @@ def bench(_c: Context, clients: int = 16, seconds: int = 10) -> None:
         bench_.report(bench_.run(*_cluster(), clients, seconds))
 
 
+@task
+def audit(_c: Context) -> None:
+    """Contrôler la sécurité du cluster et écrire le rapport.
+
+    Chaque contrôle, sa référence, ce qui a été vu et la commande pour le revoir :
+    reports/audit.html (imprimable, sans réseau) et audit.json. Code 1 si un point demande une
+    décision ; les écarts acceptés sont dans config/audit/ecarts.yml.
+    """
+    with _operator():
+        found = audit_run.run(*_cluster())
+        written = audit_page.write(found)
+        audit_run.show(found)
+        console.print(f"Rapport : {written.relative_to(ROOT)}")
+        if found.failed:
+            raise Exit("L'audit demande une décision (voir ci-dessus).", code=1)
+
+
+@task(name="wire")
+def prove_wire(_c: Context) -> None:
+    """Capturer tout ce qui circule, sur un cluster à part, et le juger.
+
+    Monte un cluster, lui fait tout faire (bascule, réplica reconstruit, annulations, mots de
+    passe faux...), juge chaque octet de chaque réseau : reports/wire.html et wire.json.
+    """
+    with _operator():
+        engine.require()
+        result = prove.on_a_cluster_apart(REPORTS)
+        console.print(wire_report.table(result))
+        for problem in result.problems:
+            console.print(f"[red]✘[/] {problem}")
+        console.print("Rapport : reports/wire.html")
+        if result.problems:
+            raise Exit(f"{len(result.problems)} problèmes.", code=1)
+
+
 @task(help={"check": "Dire seulement ce qui est présent ou manque.", "dry_run": "Ne rien faire."})
 def tools(c: Context, check: bool = False, dry_run: bool = False) -> None:
     """Installer les outils de diagnostic hors conteneurs."""
@@ -272,10 +312,13 @@ def _tools(*argv: str) -> None:
 
 namespace = Collection(
     *(env_, build, up, down, destroy, status_, logs, psql, etcdctl, patronictl),
-    *(restart, sh, render, bench, tools),
+    *(restart, sh, render, bench, audit, tools),
 )
 _certs = Collection("certs")
 _certs.add_task(certs, name="issue", default=True)  # type: ignore[arg-type]  # `task` is untyped
 _certs.add_task(certs_list)
 _certs.add_task(certs_check)
 namespace.add_collection(_certs)
+_prove = Collection("prove")
+_prove.add_task(prove_wire)
+namespace.add_collection(_prove)

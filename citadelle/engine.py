@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from citadelle.errors import CitadelleError
@@ -22,7 +23,7 @@ def docker(*argv: str, stdin: bytes | None = None, seconds: float = 600) -> str:
     """
     try:
         result = subprocess.run(
-            [_client(), *argv], input=stdin, capture_output=True, timeout=seconds, check=False
+            [client(), *argv], input=stdin, capture_output=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
         raise CitadelleError(
@@ -37,7 +38,13 @@ def docker(*argv: str, stdin: bytes | None = None, seconds: float = 600) -> str:
 
 def interactive(argv: Sequence[str]) -> int:
     """Run ``docker`` on the operator's terminal and return its exit code."""
-    return subprocess.run([_client(), *argv], check=False).returncode
+    return subprocess.run([client(), *argv], check=False).returncode
+
+
+def background(argv: Sequence[str], output: Path, messages: Path) -> subprocess.Popen[bytes]:
+    """Start ``docker`` and return at once; what it says goes to two files."""
+    with output.open("wb") as out, messages.open("wb") as err:
+        return subprocess.Popen([client(), *argv], stdout=out, stderr=err)
 
 
 def require() -> None:
@@ -80,7 +87,23 @@ def execute(container: str, *argv: str, stdin: bytes | None = None, seconds: flo
     return docker("exec", *options, container, *argv, stdin=stdin, seconds=seconds)
 
 
-def _client() -> str:
+def logs(container: str, since: str = "") -> str:
+    """Return a container's log, both of its streams, possibly since a moment (RFC 3339)."""
+    options = [f"--since={since}"] if since else []
+    result = subprocess.run(
+        [client(), "logs", *options, container],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    said = result.stdout.decode(errors="replace")
+    if result.returncode:
+        raise CitadelleError(f"docker logs {container} a échoué : {said.strip()}")
+    return said
+
+
+def client() -> str:
+    """Return the path of the engine's command; CitadelleError when it is not installed."""
     path = shutil.which("docker")
     if path is None:
         raise CitadelleError("docker introuvable : lancez « ./bootstrap », qui l'installe.")

@@ -6,6 +6,15 @@ Tests, the documentation's flow matrix and the packet capture are derived from i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from citadelle.topology import ATTACHED, ETCD, HAPROXY, PG, PGBOUNCER, Topology
+
+# Behind these ports PostgreSQL's protocol is spoken: TLS is asked for by an 8-byte SSLRequest.
+POSTGRES_PORTS = ("PG_PORT", "HAPROXY_RW_PORT", "HAPROXY_RO_PORT", "PGBOUNCER_PORT")
+# Whose place an address is that no node has: the host, or the tools container. On the network
+# between HAProxy and PgBouncer nobody else has business.
+STRANGERS = {"dcs": "tools", "pg": "tools", "front": "client"}
 
 
 @dataclass(frozen=True)
@@ -18,6 +27,15 @@ class Flow:
     port: str
     encryption: str
     proof: str
+
+    @property
+    def postgres(self) -> bool:
+        """Tell whether PostgreSQL's negotiation may precede TLS."""
+        return self.port in POSTGRES_PORTS
+
+    def number(self, topology: Topology) -> int:
+        """Return the TCP port that the settings give this flow."""
+        return int(getattr(topology.settings, self.port.lower()))
 
 
 FLOWS = (
@@ -86,3 +104,44 @@ FLOWS = (
         "mot de passe (haché au repos)",
     ),
 )
+
+
+@dataclass(frozen=True)
+class Party:
+    """One end of a conversation; ``kind`` is as in the table, empty when nobody belongs there."""
+
+    name: str
+    kind: str
+
+
+def party(topology: Topology, network: str, address: IPv4Address | IPv6Address) -> Party:
+    """Return who has an address on a network."""
+    for node in (*ETCD, *PG, *HAPROXY, *PGBOUNCER):
+        kind = node.rstrip("0123456789")
+        if network in ATTACHED[kind] and topology.address(node, network) == address:
+            return Party(node, kind)
+    kind = STRANGERS.get(network, "")
+    if address == topology.gateway_address(network):
+        return Party("machine", kind)
+    if address in topology.subnets[network]:
+        return Party(kind or str(address), kind)
+    # Applications elsewhere reach published ports with their own address; nobody else is outside.
+    return Party(str(address), kind if kind == "client" else "")
+
+
+def match(topology: Topology, network: str, source: str, target: str, port: int) -> Flow | None:
+    """Return the row of the table for a connection between two kinds, or None."""
+    return next(
+        (
+            flow
+            for flow in FLOWS
+            if (flow.network, flow.source, flow.target) == (network, source, target)
+            and flow.number(topology) == port
+        ),
+        None,
+    )
+
+
+def ports(topology: Topology) -> frozenset[int]:
+    """Return every TCP port that some flow of the table goes to."""
+    return frozenset(flow.number(topology) for flow in FLOWS)

@@ -44,20 +44,7 @@ def up(topology: Topology, home: Home) -> Steps:
             step that did not reach its state in time.
     """
     steps = Steps()
-    with steps.step("Vérifications"):
-        preflight.check(topology, home)
-    images.build(topology, home, steps)
-    old = moves.old_etcd(topology, home)
-    if old is not None and engine.names("volume", cluster=topology.settings.cluster_name):
-        with steps.step("etcd : nouveau port des membres"):
-            moves.move_peers(old, topology, home)
-    with steps.step("Livraison des fichiers"):
-        delivery.deliver(topology, home, images.name(topology, "pod"))
-    pending = delivery.pending(topology, home)
-    if pending:
-        with steps.step("Configurations relues par HAProxy"):
-            validate.proxies(topology, pending)
-    write_compose_env(topology, home)
+    pending = _install(topology, home, steps)
     with steps.step("etcd, passerelles, répartiteurs et PgBouncer"):
         _start(home, *_before_patroni())
     with steps.step("Quorum d'etcd, authentification ; configurations relues par Patroni"):
@@ -82,6 +69,34 @@ def up(topology: Topology, home: Home) -> Steps:
     with steps.step("Santé de tous les conteneurs"):
         _wait_healthy(topology, home)
     return steps
+
+
+def create(topology: Topology, home: Home) -> Steps:
+    """Make everything that `up` then starts, networks included, and start nothing."""
+    steps = Steps()
+    _install(topology, home, steps)
+    with steps.step("Réseaux et conteneurs"):
+        engine.docker(*compose.command(home.compose_env, "create"), seconds=COMPOSE_SECONDS)
+    return steps
+
+
+def _install(topology: Topology, home: Home, steps: Steps) -> list[str]:
+    """Bring images and delivered files up to date; return the containers to replace."""
+    with steps.step("Vérifications"):
+        preflight.check(topology, home)
+    images.build(topology, home, steps)
+    old = moves.old_etcd(topology, home)
+    if old is not None and engine.names("volume", cluster=topology.settings.cluster_name):
+        with steps.step("etcd : nouveau port des membres"):
+            moves.move_peers(old, topology, home)
+    with steps.step("Livraison des fichiers"):
+        delivery.deliver(topology, home, images.name(topology, "pod"))
+    pending = delivery.pending(topology, home)
+    if pending:
+        with steps.step("Configurations relues par HAProxy"):
+            validate.proxies(topology, pending)
+    write_compose_env(topology, home)
+    return pending
 
 
 def write_compose_env(topology: Topology, home: Home) -> Path:
@@ -179,6 +194,13 @@ def _settle(topology: Topology, home: Home) -> None:
         raise CitadelleError("Le primaire vient de disparaître : relancez « invoke up ».")
     accounts.ensure(topology, leader)
     patroni.ensure_dynamic_configuration()
+
+
+def wait_settled(topology: Topology, home: Home) -> None:
+    """Wait until a primary serves, both replicas follow and every entrance leads to them."""
+    _wait_primary(topology, home)
+    _wait_replicas(topology, home)
+    _wait_entrances(topology, home)
 
 
 def _wait_entrances(topology: Topology, home: Home) -> None:

@@ -1,7 +1,7 @@
 """A cluster beside the user's: its own home, name, networks and ports, all taken from what is free.
 
-Every inside port differs from its default too, so that a port written twice in the project
-cannot go unnoticed.
+Every inside port and every user differs from its default too, so that one written twice in the
+project cannot go unnoticed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from citadelle.workspace import ROOT, Home
 # Below Linux's ephemeral range (32768), so that no outgoing connection takes one meanwhile.
 PUBLISHED_PORTS = range(20000, 32000)
 INSIDE_PORT_SHIFT = 11000
+# No user's name is a word of a protocol then: "postgres" stands in every TLS ClientHello of libpq.
+USER_SUFFIX = "_apart"
 SUBNETS = tuple(IPv4Network("10.208.0.0/16").subnets(new_prefix=22))
 
 
@@ -52,7 +54,7 @@ def _name(purpose: str) -> str:
 
 
 def overrides(purpose: str, shift: int = INSIDE_PORT_SHIFT) -> dict[str, str]:
-    """Return what differs from ``.env.example``: name, networks and every port."""
+    """Return what differs from ``.env.example``: name, networks, every port and every user."""
     published = _free_ports()
     values = {"CLUSTER_NAME": _name(purpose), "SUBNET": str(_free_subnet())}
     defaults = env.defaults()
@@ -60,6 +62,8 @@ def overrides(purpose: str, shift: int = INSIDE_PORT_SHIFT) -> dict[str, str]:
         kind = field.metadata["kind"]
         if kind == "port/hôte":
             values[name] = str(next(published))
+        elif kind == "user":
+            values[name] = defaults[name] + USER_SUFFIX
         elif kind.startswith("port/"):
             values[name] = str(int(defaults[name]) + shift)
     return values

@@ -87,8 +87,9 @@ CONTAINERS = (
 )
 # Runs only while an operator's command does (`invoke etcdctl`, `patronictl`, `bench`).
 OPERATOR = Container(TOOLS, Role.TOOLS, TOOLS)
-# What else compose starts: the containers that hold the network namespaces of PostgreSQL's pods
-# (PgBouncer's are guards, which also read files).
+# Those that hold the network namespaces of PgBouncer's pods, with their packet filter.
+GUARDS = tuple(c.name for c in CONTAINERS if c.role is Role.GUARD)
+# What else compose starts: the containers that hold the network namespaces of PostgreSQL's pods.
 HOLDERS = tuple(f"{name}-net" for name in PG)
 
 

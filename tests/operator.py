@@ -16,6 +16,17 @@ def environment(home: Home, **variables: str) -> dict[str, str]:
     return {**os.environ, HOME_VARIABLE: str(home.path), **variables}
 
 
+def change_env(home: Home, **variables: str) -> None:
+    """Give variables of ``.env`` other values, as an editor would."""
+    lines = home.env_file.read_text().splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        name = line.partition("=")[0]
+        if name in variables:
+            lines[number] = f"{name}={variables.pop(name)}\n"
+    assert not variables, f"absentes de .env : {sorted(variables)}"
+    home.env_file.write_text("".join(lines))
+
+
 def argv(*task: str) -> list[str]:
     """Return the command line of an Invoke task."""
     return [sys.executable, "-m", "invoke", *task]

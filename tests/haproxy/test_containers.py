@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from citadelle.topology import HAPROXY, HOLDERS, PG, UID, Role, Topology
+from citadelle.topology import GUARDS, HAPROXY, HOLDERS, PG, UID, Role, Topology
 from tests.haproxy import _inside
 from tests.haproxy._inside import CAPABILITIES, Containers
 
@@ -47,33 +47,33 @@ def test_gateway_can_never_have_more(container: Containers, name: str) -> None:
     assert bounds == {NET_RAW | SETTERS}
 
 
-@pytest.mark.parametrize("name", HOLDERS)
+@pytest.mark.parametrize("name", [*HOLDERS, *GUARDS])
 @pytest.mark.parametrize("kind", CAPABILITIES)
 def test_pod_holder_has_no_capability(container: Containers, name: str, kind: str) -> None:
     """It set the routes of the pod as NET_ADMIN, then gave that up for good."""
     assert {int(status[kind], 16) for status in _inside.processes(container, name)} == {0}
 
 
-@pytest.mark.parametrize("name", HOLDERS)
+@pytest.mark.parametrize("name", [*HOLDERS, *GUARDS])
 def test_pod_holder_is_nobody(container: Containers, name: str) -> None:
     """It only sleeps."""
     (status,) = _inside.processes(container, name)
     assert set(status["Uid"].split()) == {"65534"}
 
 
-@pytest.mark.parametrize("name", [*INSIDE, *HOLDERS])
+@pytest.mark.parametrize("name", [*INSIDE, *HOLDERS, *GUARDS])
 def test_no_process_can_gain_privileges(container: Containers, name: str) -> None:
     """A set-uid program gives nothing."""
     assert {s["NoNewPrivs"] for s in _inside.processes(container, name)} == {"1"}
 
 
-@pytest.mark.parametrize("name", [*INSIDE, *HOLDERS])
+@pytest.mark.parametrize("name", [*INSIDE, *HOLDERS, *GUARDS])
 def test_system_calls_are_filtered(container: Containers, name: str) -> None:
     """The engine's seccomp filter is on (mode 2): unusual system calls are attack surface."""
     assert {s["Seccomp"] for s in _inside.processes(container, name)} == {"2"}
 
 
-@pytest.mark.parametrize("name", [*INSIDE, *HOLDERS])
+@pytest.mark.parametrize("name", [*INSIDE, *HOLDERS, *GUARDS])
 def test_file_system_is_read_only(container: Containers, name: str) -> None:
     """An attacker has nowhere to leave a program, nor can he change the configuration."""
     places = ("", "/tmp", "/var/tmp", "/etc/citadelle", "/usr/sbin")

@@ -111,4 +111,4 @@ def test_reaches_the_applications_doors_alone(
 def test_port_is_published_on_one_address_only(topology: Topology, pooler: str) -> None:
     """Published on every address, it would be open to the machine's other networks."""
     s, point = topology.settings, topology.endpoint("pooled", pooler)
-    assert _inside.bindings(s.cluster_name, pooler) == {(s.bind_address, point.port)}
+    assert _inside.bindings(s.cluster_name, f"{pooler}-net") == {(s.bind_address, point.port)}

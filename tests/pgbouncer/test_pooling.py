@@ -107,7 +107,7 @@ def test_prepared_statement_follows_its_client(enter: Connect) -> None:
     assert (again[0] != first[0], again[1]) == (True, 2)
 
 
-@pytest.mark.xfail(reason="PgBouncer forwards cancel requests in clear, HAProxy's door drops them")
+@pytest.mark.xfail(reason="PgBouncer forwards cancel requests in clear: its pod's filter drops them")
 def test_statement_can_be_cancelled(enter: Connect) -> None:
     """The cancel request finds its way through the pooler and the load balancer."""
     with enter() as connection, enter() as watcher:

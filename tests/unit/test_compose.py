@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from citadelle.topology import CONTAINERS, HOLDERS, NETWORKS, PGBOUNCER, TOOLS
+from citadelle.topology import CONTAINERS, GUARDS, HOLDERS, NETWORKS, TOOLS
 from tests.unit.composed import SERVICES, SOURCE, VALUES, VARIABLES, WITH_DATA, composed
 from tests.unit.pki_home import CLUSTER
 
 # What each kind may do beyond an ordinary process, and nothing more.
 CAPABILITIES = {
-    **{
-        name: ["NET_ADMIN", "SETUID", "SETGID", "SETPCAP"]
-        for name in (*HOLDERS, *(f"{node}-net" for node in PGBOUNCER))
-    },
+    **{name: ["NET_ADMIN", "SETUID", "SETGID", "SETPCAP"] for name in (*HOLDERS, *GUARDS)},
     **{f"pg{number}-gw": ["NET_RAW", "SETUID", "SETGID"] for number in (1, 2, 3)},
 }
 # Values that compose.yaml has no use for today, and why they are there.

@@ -1,0 +1,164 @@
+"""HAProxy, on the load balancers and in the pods' gateways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import httpx
+
+from citadelle import clients, engine
+from citadelle.audit import versions
+from citadelle.audit.control import Cluster, Control, Finding
+from citadelle.audit.probes import answer_in_clear, startup
+from citadelle.audit.reads import container, everywhere, inside, inside_command, judged
+from citadelle.topology import HAPROXY, PG
+
+GATEWAYS = tuple(f"{pod}-gw" for pod in PG)
+ALL = (*HAPROXY, *GATEWAYS)
+FILE = "/etc/citadelle/haproxy.cfg"
+SOCKET = "/run/haproxy/stats.sock"
+# SHA-512 crypt (crypt(5)): what a stolen configuration gives is not a password.
+HASHED = re.compile(r"user \S+ password \$6\$")
+ON_THIS_MACHINE = ("unix@", "abns@", "127.0.0.1:")
+
+
+def _lines(cluster: Cluster, name: str) -> list[str]:
+    """Return the configuration that the process was started with, comments aside."""
+    found = (line.strip() for line in inside(cluster, name, "cat", FILE).splitlines())
+    return [line for line in found if line and not line.startswith("#")]
+
+
+def _file_command(cluster: Cluster, words: str) -> str:
+    return inside_command(cluster, ALL[0], "grep", "--extended-regexp", words, FILE)
+
+
+def _proven(cluster: Cluster) -> Finding:
+    admin = f":{cluster.topology.settings.haproxy_admin_port}"
+
+    def faults(name: str) -> Iterator[str]:
+        for line in _lines(cluster, name):
+            verb, place = [*line.split(), "", ""][:2]
+            # The administration page's visitors are people, with a password.
+            if " ssl " not in line or verb not in ("bind", "server") or place.endswith(admin):
+                continue
+            if "verify required" not in line or (verb == "server" and "verifyhost" not in line):
+                yield f"pair non vérifié : {line}"
+
+    good = f"{', '.join(ALL)} : verify required partout, verifyhost vers les serveurs"
+    return judged(everywhere(ALL, faults), good, _file_command(cluster, "^ *(bind|server)"))
+
+
+def _encrypted(cluster: Cluster) -> Finding:
+    def faults(name: str) -> Iterator[str]:
+        for line in _lines(cluster, name):
+            words = [*line.split(), "", "", ""]
+            outside = words[0] == "server" and not words[2].startswith(ON_THIS_MACHINE)
+            if outside and "ssl" not in words:
+                yield f"en clair sur le réseau : {line}"
+
+    good = f"{', '.join(ALL)} : tout serveur hors de la machine est joint en TLS"
+    return judged(everywhere(ALL, faults), good, _file_command(cluster, "^ *server"))
+
+
+def _minimum(cluster: Cluster) -> Finding:
+    wanted = ("ssl-default-bind-options", "ssl-default-server-options")
+
+    def faults(name: str) -> Iterator[str]:
+        lines = _lines(cluster, name)
+        for option in wanted:
+            if not any(line.startswith(option) and "ssl-min-ver TLSv1.3" in line for line in lines):
+                yield f"{option} sans « ssl-min-ver TLSv1.3 »"
+        yield from (
+            f"exception : {line}" for line in lines if re.search(r"ssl-max-ver|tlsv1[01]", line)
+        )
+
+    good = f"{', '.join(ALL)} : ssl-min-ver TLSv1.3 dans les deux sens"
+    return judged(everywhere(ALL, faults), good, _file_command(cluster, "ssl-(min|max)-ver"))
+
+
+def _stats_socket(cluster: Cluster) -> Finding:
+    def faults(name: str) -> Iterator[str]:
+        # An order that level "user" refuses and that would change nothing.
+        argv = (container(cluster, name), "socat", "-", SOCKET)
+        said = engine.execute(*argv, stdin=b"show env\n").strip()
+        if said != "Permission denied":
+            yield "la socket de pilotage obéit au-delà de la lecture"
+        mode = inside(cluster, name, "stat", "--format=%a", SOCKET).strip()
+        if mode != "600":
+            yield f"{SOCKET} en mode {mode}"
+
+    good = f"{', '.join(ALL)} : mode 600 ; « show env » : Permission denied"
+    argv = ("sh", "-c", f"echo show env | socat - {SOCKET}")
+    return judged(everywhere(ALL, faults), good, inside_command(cluster, ALL[0], *argv))
+
+
+def _admin_page(cluster: Cluster) -> Finding:
+    s = cluster.topology.settings
+    tls = clients.context(cluster.home, "server", None)
+    right = (s.haproxy_admin_user, s.haproxy_admin_password.reveal())
+    # Without a proof; with one, any method that could change something.
+    tries = (
+        ("GET", None, httpx.codes.UNAUTHORIZED),
+        ("POST", right, httpx.codes.METHOD_NOT_ALLOWED),
+    )
+
+    def faults(node: str) -> Iterator[str]:
+        point = cluster.topology.endpoint("admin", node)
+        for method, auth, wanted in tries:
+            found = clients.request(
+                tls, method, point.host, point.port, "/", server_name=node, auth=auth
+            ).status_code
+            if found != wanted:
+                who = "avec" if auth else "sans"
+                yield f"{method} {who} mot de passe : {found} (attendu : {wanted.value})"
+        if not any(map(HASHED.match, _lines(cluster, node))):
+            yield "mot de passe non haché dans la configuration"
+
+    point = cluster.topology.endpoint("admin", HAPROXY[0])
+    ca = (cluster.home.pki / "server" / "ca.crt").relative_to(cluster.home.path)
+    good = "sans mot de passe : 401 ; POST avec : 405 ; mot de passe haché (SHA-512)"
+    command = f"curl --include --cacert {ca} https://{point.host}:{point.port}/"
+    return judged(everywhere(HAPROXY, faults), good, command)
+
+
+def _door(cluster: Cluster) -> Finding:
+    s = cluster.topology.settings
+    packet = startup(s.app_user, s.app_database)
+
+    def faults(node: str) -> Iterator[str]:
+        for service in ("rw", "ro"):
+            point = cluster.topology.endpoint(service, node)
+            if answer_in_clear(point.host, point.port, packet):
+                yield f"{service} : réponse à un démarrage en clair"
+
+    point = cluster.topology.endpoint("rw", HAPROXY[0])
+    good = f"{', '.join(HAPROXY)} : un démarrage sans TLS est coupé sans réponse"
+    command = f"psql 'host={point.host} port={point.port} user={s.app_user} sslmode=disable'"
+    return judged(everywhere(HAPROXY, faults), good, command)
+
+
+def _version(cluster: Cluster) -> Finding:
+    def faults(name: str) -> Iterator[str]:
+        said = inside(cluster, name, "haproxy", "-v")
+        end = re.search(r"stop receiving fixes around Q\d (\d{4})", said)
+        if "long-term supported" not in said or not end:
+            yield "branche qui n'est pas suivie à long terme"
+        elif int(end.group(1)) < datetime.now(UTC).year:
+            yield f"branche abandonnée en {end.group(1)}"
+
+    said = next(iter(versions.said(cluster, "HAProxy").values()))
+    good = f"{said.split(' - ')[0]} : branche suivie à long terme, encore corrigée"
+    return judged(everywhere(ALL, faults), good, inside_command(cluster, ALL[0], "haproxy", "-v"))
+
+
+CONTROLS = (
+    Control("HA-01", "Chaque pair prouve son nom par un certificat", (), _proven),
+    Control("HA-02", "Rien en clair vers une autre machine", (), _encrypted),
+    Control("HA-03", "TLS 1.3 seulement, dans les deux sens", (), _minimum),
+    Control("HA-04", "La socket de pilotage ne fait que lire", (), _stats_socket),
+    Control("HA-05", "Page d'administration fermée et en lecture seule", (), _admin_page),
+    Control("HA-06", "Un démarrage en clair s'arrête à la porte", (), _door),
+    Control("HA-07", "Branche d'HAProxy encore corrigée", (), _version),
+)

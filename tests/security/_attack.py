@@ -1,0 +1,106 @@
+"""A bounded flood, run inside a container of the network `front` (standard library only).
+
+Reads its orders as JSON after this file's text (see ``tests/security/_flood.py``), opens
+connections, holds them without ever finishing what they start, and prints what became of them.
+"""
+
+import asyncio
+import json
+import ssl
+import struct
+import sys
+import time
+from typing import Any
+
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
+# A connection that lasts less was refused; more, it took a place.
+HELD_SECONDS = 1.0
+# Rounds of a client that comes back each time it is cut.
+ROUNDS = 20
+
+
+def startup(user: str, database: str) -> bytes:
+    """Return a StartupMessage: what follows would be the password, which never comes."""
+    names = f"user\0{user}\0database\0{database}\0\0".encode()
+    return struct.pack("!II", 8 + len(names), 196608) + names
+
+
+async def speak(
+    mode: str, target: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Begin a conversation in one of the ways of an attacker, and never end it."""
+    if mode == "muet":
+        return
+    if mode == "inintelligible":
+        writer.write(b"\x00" * 64)
+    elif mode == "tls-inachevé":
+        writer.write(b"\x16\x03\x01" if target["https"] else SSL_REQUEST)
+    elif mode == "sans-mot-de-passe":
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        if not target["https"]:
+            writer.write(SSL_REQUEST)
+            await reader.readexactly(1)
+        await writer.start_tls(tls)
+        hello = b"GET / HTTP/1.1\r\n" if target["https"] else startup(target["user"], "app")
+        writer.write(hello)
+    await writer.drain()
+
+
+async def once(mode: str, target: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """Open one connection and return how long it lasted and stayed idle, in seconds.
+
+    ``cut`` is false when only the end of the attack closed it.
+    """
+    found = {"lasted": 0.0, "idle": 0.0, "cut": True}
+    try:
+        reader, writer = await asyncio.open_connection(target["host"], target["port"])
+    except OSError:
+        return found
+    start = idle_since = time.monotonic()
+    try:
+        async with asyncio.timeout_at(deadline):
+            await speak(mode, target, reader, writer)
+            idle_since = time.monotonic()
+            while await reader.read(4096):
+                continue
+    except TimeoutError:
+        found["cut"] = False
+    except (OSError, asyncio.IncompleteReadError):
+        found["cut"] = True
+    finally:
+        writer.close()
+    end = time.monotonic()
+    return found | {"lasted": end - start, "idle": end - idle_since}
+
+
+async def slot(mode: str, target: dict[str, Any], deadline: float) -> list[dict[str, Any]]:
+    """Hold one place, and come back when it is cut."""
+    found = []
+    for _ in range(ROUNDS if mode == "inintelligible" else 1):
+        if asyncio.get_running_loop().time() >= deadline:
+            break
+        found.append(await once(mode, target, deadline))
+    return found
+
+
+async def attack(orders: dict[str, Any]) -> list[dict[str, Any]]:
+    """Attack every target at once; return what each granted."""
+    deadline = asyncio.get_running_loop().time() + orders["seconds"]
+
+    async def flood(target: dict[str, Any]) -> dict[str, Any]:
+        slots = (slot(orders["mode"], target, deadline) for _ in range(target["count"]))
+        tries = [one for found in await asyncio.gather(*slots) for one in found]
+        held = [one for one in tries if one["lasted"] >= HELD_SECONDS]
+        return {
+            "name": target["name"],
+            "tried": len(tries),
+            "held": len(held),
+            "longest_idle": max((one["idle"] for one in held), default=0.0),
+            "never_cut": sum(not one["cut"] for one in tries),
+        }
+
+    return list(await asyncio.gather(*(flood(target) for target in orders["targets"])))
+
+
+print(json.dumps(asyncio.run(attack(json.loads(sys.argv[1])))))

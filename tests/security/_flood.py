@@ -1,0 +1,130 @@
+"""A flood from one address, and honest writers at the same time."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from citadelle import connect, engine, images
+from citadelle.topology import HAPROXY, PGBOUNCER, Topology
+from citadelle.workspace import Home
+
+SCRIPT = Path(__file__).with_name("_attack.py")
+# How an attacker speaks, and for how many seconds: longer than each door's patience (10 s).
+MODES = {"muet": 14, "tls-inachevé": 14, "inintelligible": 8, "sans-mot-de-passe": 24}
+# Thousands of TLS handshakes would exhaust the attacker, not the door.
+HANDSHAKES = 150
+# An attacker's own address, past the nodes' and what the engine gives by itself.
+ATTACKER_HOST = 200
+# Between two writes of an honest writer.
+PAUSE_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Door:
+    """One door under attack: how many connections are tried, and how many one address gets."""
+
+    name: str
+    node: str
+    port: int
+    count: int
+    limit: int
+    https: bool = False
+
+
+def doors(topology: Topology) -> list[Door]:
+    """Return every published door; each is tried well past its limit."""
+    s = topology.settings
+    direct, pooled = s.haproxy_clients_per_address, s.pgbouncer_clients_per_address
+    rows = [
+        *(Door(f"rw@{n}", n, s.haproxy_rw_port, 2 * direct, direct) for n in HAPROXY),
+        *(Door(f"ro@{n}", n, s.haproxy_ro_port, 2 * direct, direct) for n in HAPROXY),
+        *(Door(f"admin@{n}", n, s.haproxy_admin_port, 30, 5, https=True) for n in HAPROXY),
+        *(Door(f"pooled@{n}", n, s.pgbouncer_port, pooled + 100, pooled) for n in PGBOUNCER),
+    ]
+    return list(rows)
+
+
+def attack(topology: Topology, mode: str) -> dict[str, dict[str, Any]]:
+    """Flood every door at once from one address; return what each granted, by its name."""
+    targets = [
+        {
+            "name": door.name,
+            "host": str(topology.address(door.node, "front")),
+            "port": door.port,
+            "count": min(door.count, HANDSHAKES) if mode == "sans-mot-de-passe" else door.count,
+            "https": door.https,
+            "user": topology.settings.app_user,
+        }
+        for door in doors(topology)
+    ]
+    orders = {"mode": mode, "seconds": MODES[mode], "targets": targets}
+    cluster = topology.settings.cluster_name
+    argv = ["run", "--rm", "--interactive", "--read-only", "--cap-drop=ALL"]
+    argv += [f"--network={cluster}_front", f"--ip={topology.subnets['front'][ATTACKER_HOST]}"]
+    argv += ["--ulimit=nofile=8192", images.name(topology, "tools"), "python3", "-"]
+    said = engine.docker(*argv, json.dumps(orders), stdin=SCRIPT.read_bytes(), seconds=120)
+    return {row["name"]: row for row in json.loads(said)}
+
+
+@dataclass
+class Writer:
+    """Honest writes, one after the other: by a kept connection, or by a new one each time."""
+
+    topology: Topology
+    home: Home
+    service: str
+    kept: bool
+    written: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Write until told to stop; an error is kept, and ends nothing."""
+        while not self.over.is_set():
+            try:
+                with connect.connection(self.topology, self.home, self.service) as connection:
+                    self._write(connection)
+            except psycopg.Error as error:
+                self.errors.append(str(error).strip().splitlines()[0])
+
+    def _write(self, connection: psycopg.Connection[Any]) -> None:
+        while not self.over.is_set():
+            connection.execute("INSERT INTO citadelle_flot VALUES (now())")
+            self.written.append(time.monotonic())
+            self.over.wait(PAUSE_SECONDS)
+            if not self.kept:
+                return
+
+    def longest_gap(self) -> float:
+        """Return the longest time between two acknowledged writes, in seconds."""
+        pairs = zip(self.written, self.written[1:], strict=False)
+        return max((after - before for before, after in pairs), default=float("inf"))
+
+
+def under_load(topology: Topology, home: Home, mode: str) -> tuple[dict[str, Any], list[Writer]]:
+    """Attack while honest clients write by both paths, from another address."""
+    writers = [
+        Writer(topology, home, "pooled", kept=True),
+        Writer(topology, home, "pooled", kept=False),
+        Writer(topology, home, "rw", kept=True),
+        Writer(topology, home, "rw", kept=False),
+    ]
+    with connect.connection(topology, home, "rw") as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS citadelle_flot (at timestamptz)")
+    threads = [threading.Thread(target=writer.run) for writer in writers]
+    for thread in threads:
+        thread.start()
+    try:
+        return attack(topology, mode), writers
+    finally:
+        for writer in writers:
+            writer.over.set()
+        for thread in threads:
+            thread.join(30)

@@ -1,0 +1,68 @@
+"""HAProxy's configuration under the audit's eyes: a weakened copy turns its control red."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from citadelle import render
+from citadelle.audit import balancers
+from citadelle.audit.control import Cluster
+from citadelle.topology import CONTAINERS, HAPROXY
+from citadelle.workspace import Home
+from tests.unit import factory
+
+TOPOLOGY = factory.topology()
+FILES = {
+    c.name: render.files(TOPOLOGY, c, "empreinte")["haproxy.cfg"]
+    for c in CONTAINERS
+    if c.name in balancers.ALL
+}
+READ_FROM_FILE = ("HA-01", "HA-02", "HA-03")
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, name: str = "", old: str = "", new: str = ""
+) -> set[str]:
+    """Return the controls that fail when one container's file was changed."""
+
+    def inside(_cluster: Cluster, asked: str, *_argv: str) -> str:
+        text = FILES[asked]
+        assert asked != name or old in text
+        return text.replace(old, new) if asked == name else text
+
+    monkeypatch.setattr(balancers, "inside", inside)
+    cluster = Cluster(TOPOLOGY, Home(Path("/nowhere")))
+    chosen = [c for c in balancers.CONTROLS if c.identifier in READ_FROM_FILE]
+    return {c.identifier for c in chosen if not c.check(cluster).ok}
+
+
+def test_our_files_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failures below are those of one change."""
+    assert failing(monkeypatch) == set()
+
+
+@pytest.mark.parametrize("name", balancers.ALL)
+@pytest.mark.parametrize(
+    ("old", "new", "control"),
+    [
+        ("verify required", "verify none", "HA-01"),
+        ("verify required", "verify optional", "HA-01"),
+        (" verifyhost ", " # ", "HA-01"),
+        ("ssl-min-ver TLSv1.3", "ssl-min-ver TLSv1.2", "HA-03"),
+        ("ssl-default-server-options", "# ssl-default-server-options", "HA-03"),
+    ],
+)
+def test_weakened_file_is_seen(
+    monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str, control: str
+) -> None:
+    """On whatever container: one open gateway is enough."""
+    assert control in failing(monkeypatch, name, old, new)
+
+
+@pytest.mark.parametrize("name", HAPROXY)
+def test_server_in_clear_is_seen(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A server on the network, reached without TLS."""
+    line = "    server clair 192.0.2.1:5432\n"
+    assert failing(monkeypatch, name, "backend rw\n", f"backend rw\n{line}") == {"HA-02"}

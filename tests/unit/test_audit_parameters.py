@@ -1,0 +1,114 @@
+"""PostgreSQL's settings under the audit's eyes: each weakening turns its control red."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from citadelle.audit import parameters, reads, roles
+from citadelle.audit.control import Cluster
+from citadelle.topology import PG
+from citadelle.workspace import Home
+from tests.unit import factory
+
+TOPOLOGY = factory.topology()
+COMMON = {
+    **parameters.TLS,
+    **parameters.FILES,
+    **parameters.COMMANDS,
+    **parameters.CONNECTIONS,
+    **parameters.STATEMENTS,
+    **parameters.QUIET,
+    **parameters.DURABILITY,
+    "log_replication_commands": "on",
+    "password_encryption": "scram-sha-256",
+    "scram_iterations": "4096",
+    "unix_socket_permissions": "0700",
+    "allow_alter_system": "off",
+    "log_line_prefix": "%m [%p] %q%u@%d %h %a ",
+    "authentication_timeout": "10",
+    "wal_receiver_timeout": "10000",
+    "server_version": "17.12 (Debian 17.12-0+deb13u1)",
+    "data_directory": "/var/lib/citadelle/pgdata",
+}
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, node: str = "", **changes: str) -> set[str]:
+    """Return the controls that fail when one node runs with other values."""
+
+    def sql(_cluster: Cluster, asked: str, query: str, _database: str = "") -> tuple[str, ...]:
+        listening = {"listen_addresses": f"127.0.0.1,{TOPOLOGY.address(asked, 'pg')}"}
+        found = COMMON | listening | (changes if asked == node else {})
+        return tuple(f"{k}={v}" for k, v in found.items()) if "pg_settings" in query else ()
+
+    def inside(_cluster: Cluster, _node: str, *argv: str) -> str:
+        return "700 902\n" if argv[0] == "stat" else "400 902 /etc/citadelle/tls/pg-server.key\n"
+
+    monkeypatch.setattr(reads, "sql", sql)
+    monkeypatch.setattr(parameters, "sql", sql)
+    monkeypatch.setattr(parameters, "inside", inside)
+    cluster = Cluster(TOPOLOGY, Home(Path("/nowhere")))
+    return {c.identifier for c in parameters.CONTROLS if not c.check(cluster).ok}
+
+
+def test_our_settings_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failures below are those of one setting."""
+    assert failing(monkeypatch) == set()
+
+
+@pytest.mark.parametrize("node", PG)
+@pytest.mark.parametrize(
+    ("name", "value", "control"),
+    [
+        ("ssl", "off", "PG-10"),
+        ("ssl_min_protocol_version", "TLSv1.2", "PG-10"),
+        ("hba_file", "/var/lib/citadelle/pgdata/pg_hba.conf", "PG-11"),
+        ("password_encryption", "md5", "PG-13"),
+        ("scram_iterations", "1", "PG-13"),
+        ("listen_addresses", "*", "PG-14"),
+        ("unix_socket_permissions", "0777", "PG-14"),
+        ("allow_alter_system", "on", "PG-15"),
+        ("restore_command", "/tmp/evil", "PG-16"),
+        ("shared_preload_libraries", "pg_stat_statements,evil", "PG-16"),
+        ("log_connections", "off", "PG-17"),
+        ("log_line_prefix", "%m [%p] ", "PG-18"),
+        ("log_statement", "none", "PG-19"),
+        ("log_replication_commands", "off", "PG-20"),
+        ("log_hostname", "on", "PG-21"),
+        ("fsync", "off", "PG-22"),
+        ("authentication_timeout", "60", "PG-23"),
+        ("server_version", "17.9", "PG-24"),
+    ],
+)
+def test_weaker_setting_is_seen(
+    monkeypatch: pytest.MonkeyPatch, node: str, name: str, value: str, control: str
+) -> None:
+    """On whatever node: the one that is forgotten is the one that is promoted."""
+    assert failing(monkeypatch, node, **{name: value}) == {control}
+
+
+@pytest.mark.parametrize(
+    ("query", "rows", "control"),
+    [
+        (roles.SUPERUSERS, ["postgres", "intrus"], "PG-30"),
+        (roles.SUPERUSERS, [], "PG-30"),
+        (roles.POWERS, ["replicator : REPLICATION", "app : CREATEROLE"], "PG-31"),
+        (roles.VERIFIERS, ["app : autre chose que SCRAM"], "PG-32"),
+        (roles.MEMBERS, ["monitoring dans pg_monitor", "app dans pg_read_server_files"], "PG-33"),
+        (roles.PUBLIC_DATABASES, ["app : CONNECT"], "PG-34"),
+        (roles.PUBLIC_SCHEMAS, ["public : CREATE"], "PG-35"),
+        (roles.FOREIGN, ["langage plpython3u"], "PG-36"),
+        (roles.DEFINERS, [f"{roles.LOOKUP} (PUBLIC)"], "PG-37"),
+        (roles.OVERRIDES, ["app : log_statement=none"], "PG-38"),
+    ],
+)
+def test_right_too_many_is_seen(
+    monkeypatch: pytest.MonkeyPatch, query: str, rows: list[str], control: str
+) -> None:
+    """A role, a grant, a function or a setting that is not the project's own."""
+    answers = {roles.DATABASES: ["app"], query: rows}
+    monkeypatch.setattr(roles, "leader", lambda _: "pg1")
+    monkeypatch.setattr(roles, "sql", lambda _c, _n, asked, _d="": tuple(answers.get(asked, ())))
+    (found,) = [c for c in roles.CONTROLS if c.identifier == control]
+    assert not found.check(Cluster(TOPOLOGY, Home(Path("/nowhere")))).ok

@@ -1,0 +1,140 @@
+"""The audit's live probes, against doors of this machine that do what they must not."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from citadelle.audit import probes, tls
+from citadelle.audit.control import Cluster
+from citadelle.audit.probes import Door
+from citadelle.topology import ETCD
+from citadelle.workspace import Home
+from tests.unit.pki_home import CLUSTER
+
+Answer = Callable[[socket.socket], None]
+HELLO = b"HTTP/1.0 200 OK\r\n\r\n"
+
+
+def _context(home: Home, *, mutual: bool = True, name: str = "etcd1") -> ssl.SSLContext:
+    """Return what an honest member of etcd uses, but for what the caller changes."""
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    found.load_cert_chain(
+        home.pki / "dcs-client" / f"{name}.crt", home.pki / "dcs-client" / f"{name}.key"
+    )
+    found.minimum_version = ssl.TLSVersion.TLSv1_3
+    if mutual:
+        found.load_verify_locations(home.pki / "dcs-client" / "ca.crt")
+        found.verify_mode = ssl.CERT_REQUIRED
+    return found
+
+
+def _speaking(context: ssl.SSLContext) -> Answer:
+    def answer(raw: socket.socket) -> None:
+        with context.wrap_socket(raw, server_side=True) as session:
+            session.recv(1)
+
+    return answer
+
+
+def _in_clear(raw: socket.socket) -> None:
+    raw.recv(1024)
+    raw.sendall(HELLO)
+
+
+@contextlib.contextmanager
+def _listening(answer: Answer) -> Iterator[int]:
+    """Give every connection to ``answer`` until the body ends; yield the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    raw, _ = server.accept()
+                    with raw, contextlib.suppress(OSError):
+                        answer(raw)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)  # wakes accept(), which closing alone does not
+    thread.join(probes.ANSWER_SECONDS)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, home: Home, answer: Answer) -> set[str]:
+    """Return the live controls that fail when the cluster's only door is this one."""
+    with _listening(answer) as port:
+        door = Door("etcd1", "127.0.0.1", port, "dcs-client", "etcd1", ("etcd1",), "operator")
+        monkeypatch.setattr(probes, "doors", lambda _: (door,))
+        cluster = Cluster(CLUSTER, home)
+        live = [c for c in tls.CONTROLS if c.identifier != "TL-07"]
+        return {c.identifier for c in live if not c.check(cluster).ok}
+
+
+def test_honest_door_passes(monkeypatch: pytest.MonkeyPatch, ready_home: Home) -> None:
+    """The failures below are those of one change."""
+    assert failing(monkeypatch, ready_home, _speaking(_context(ready_home))) == set()
+
+
+def test_older_tls_is_seen(monkeypatch: pytest.MonkeyPatch, ready_home: Home) -> None:
+    """A door that also speaks TLS 1.2."""
+    context = _context(ready_home)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    assert failing(monkeypatch, ready_home, _speaking(context)) == {"TL-02"}
+
+
+def test_missing_client_verification_is_seen(
+    monkeypatch: pytest.MonkeyPatch, ready_home: Home
+) -> None:
+    """`verify none`: anybody on the network enters, and so does any certificate."""
+    context = _context(ready_home, mutual=False)
+    assert failing(monkeypatch, ready_home, _speaking(context)) == {"TL-03", "TL-04"}
+
+
+def test_another_certificate_is_seen(
+    monkeypatch: pytest.MonkeyPatch, ready_home: Home, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A door that serves what the inventory does not hold: an old delivery, or an intruder."""
+    context = _context(ready_home)
+    monkeypatch.setattr(tls, "certificates", lambda *_: iter(()))
+    assert failing(monkeypatch, ready_home, _speaking(context)) == {"TL-05"}
+
+
+def test_clear_text_listener_is_seen(monkeypatch: pytest.MonkeyPatch, ready_home: Home) -> None:
+    """A metrics port, a proxy without TLS: it answers a request in clear."""
+    with _listening(_in_clear) as port:
+        door = Door("etcd1", "127.0.0.1", port, "dcs-client", "etcd1", ("etcd1",), "operator")
+        monkeypatch.setattr(probes, "doors", lambda _: (door,))
+        (control,) = [c for c in tls.CONTROLS if c.identifier == "TL-06"]
+        finding = control.check(Cluster(CLUSTER, ready_home))
+    assert finding.seen == "etcd1 : réponse en clair"
+
+
+def test_port_too_many_is_seen(monkeypatch: pytest.MonkeyPatch, ready_home: Home) -> None:
+    """A listener that no flow of the table explains."""
+    expected = tls.expected_ports(Cluster(CLUSTER, ready_home))
+
+    def listeners(_cluster: Cluster, name: str) -> frozenset[tuple[str, int]]:
+        return expected[name] | ({("0.0.0.0", 2381)} if name == ETCD[1] else set())  # noqa: S104
+
+    monkeypatch.setattr(probes, "listeners", listeners)
+    (control,) = [c for c in tls.CONTROLS if c.identifier == "TL-07"]
+    finding = control.check(Cluster(CLUSTER, ready_home))
+    assert finding.seen == f"{ETCD[1]} : écoute sur 0.0.0.0:2381"
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        ("0B40D10A:094B", ("10.209.64.11", 2379)),
+        ("0" * 31 + "1:1F90", ("IPv6", 8080)),
+    ],
+)
+def test_kernel_s_addresses_are_read(row: str, place: tuple[str, int]) -> None:
+    """As /proc/net/tcp and tcp6 write them."""
+    assert probes.place(row) == place

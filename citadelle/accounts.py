@@ -35,8 +35,13 @@ def psql_argv(topology: Topology, *, database: str = "postgres") -> list[str]:
 
 
 def run_sql(topology: Topology, node: str, sql: str, *, database: str = "postgres") -> str:
-    """Run SQL as superuser on one node and return its rows, unaligned, one per line."""
-    argv = [*psql_argv(topology, database=database), "--quiet", "--tuples-only", "--no-align"]
+    """Run SQL as superuser on one node and return its rows, unaligned, one per line.
+
+    What an unqualified name means is fixed: no object that a role made in ``public`` can stand
+    in for the system's (PostgreSQL manual, 5.10.6).
+    """
+    argv = ["env", "PGOPTIONS=-c search_path=pg_catalog,pg_temp"]
+    argv += [*psql_argv(topology, database=database), "--quiet", "--tuples-only", "--no-align"]
     argv += ["--set=ON_ERROR_STOP=1", "--file=-"]
     container = f"{topology.settings.cluster_name}-{node}"
     return engine.execute(container, *argv, stdin=sql.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,8 @@ from citadelle.topology import HAPROXY, PGBOUNCER
 from tests.security import _flood
 from tests.security.conftest import Copy
 
-Flood = tuple[dict[str, Any], list[_flood.Writer]]
+# By the name of the way of attacking: what each door granted, and the honest writers.
+Attacked = Callable[[str], tuple[dict[str, Any], list[_flood.Writer]]]
 
 pytestmark = [pytest.mark.disruptive, pytest.mark.slow]
 
@@ -31,34 +33,36 @@ GAP_SECONDS = 3.0
 CUT_SECONDS = 15.0
 
 
-@cache
-def _attacked(copy: Copy, mode: str) -> Flood:
-    return _flood.under_load(copy.topology, copy.home, mode)
+@pytest.fixture(scope="module")
+def attacked(copy: Copy) -> Attacked:
+    """Attack in one way, every door at once, honest writers beside it; once for each way."""
+    return cache(lambda mode: _flood.under_load(copy.topology, copy.home, mode))
 
 
-@pytest.fixture(scope="module", params=_flood.MODES)
-def flood(request: pytest.FixtureRequest, copy: Copy) -> Flood:
-    """One way of attacking, every door at once, honest writers beside it."""
-    return _attacked(copy, request.param)
-
-
-def test_writers_see_no_error(flood: Flood) -> None:
+@pytest.mark.parametrize("mode", _flood.MODES)
+def test_writers_see_no_error(attacked: Attacked, mode: str) -> None:
     """By the pooler and directly, by a kept connection and by a new one for each write."""
-    assert {w.service: w.errors for w in flood[1] if w.errors} == {}
+    _, writers = attacked(mode)
+
+    assert {w.service: w.errors for w in writers if w.errors} == {}
 
 
-def test_writers_never_wait_long(flood: Flood) -> None:
+@pytest.mark.parametrize("mode", _flood.MODES)
+def test_writers_never_wait_long(attacked: Attacked, mode: str) -> None:
     """Writes go on during the whole flood."""
-    gaps = {f"{w.service}, {w.kept=}": w.longest_gap() for w in flood[1]}
+    _, writers = attacked(mode)
+    gaps = {f"{w.service}, {w.kept=}": w.longest_gap() for w in writers}
 
     assert {path: gap for path, gap in gaps.items() if gap > GAP_SECONDS} == {}
 
 
 @pytest.mark.parametrize("node", HAPROXY)
 @pytest.mark.parametrize("mode", HOLDING)
-def test_one_address_gets_its_share_of_a_load_balancer(copy: Copy, mode: str, node: str) -> None:
+def test_one_address_gets_its_share_of_a_load_balancer(
+    attacked: Attacked, copy: Copy, mode: str, node: str
+) -> None:
     """5000 and 5001 together: others find a place."""
-    report, _ = _attacked(copy, mode)
+    report, _ = attacked(mode)
     rows = [report[f"{service}@{node}"] for service in ("rw", "ro")]
     limit = copy.topology.settings.haproxy_clients_per_address
 
@@ -68,9 +72,11 @@ def test_one_address_gets_its_share_of_a_load_balancer(copy: Copy, mode: str, no
 
 @pytest.mark.parametrize("door", [door for door in DOORS if door.partition("@")[0] in ALONE])
 @pytest.mark.parametrize("mode", HOLDING[:2])
-def test_one_address_gets_its_share_of_a_door(copy: Copy, mode: str, door: str) -> None:
+def test_one_address_gets_its_share_of_a_door(
+    attacked: Attacked, copy: Copy, mode: str, door: str
+) -> None:
     """The same at the administration page and at PgBouncer."""
-    report, _ = _attacked(copy, mode)
+    report, _ = attacked(mode)
     (limit,) = [d.limit for d in _flood.doors(copy.topology) if d.name == door]
 
     assert report[door]["tried"] > limit
@@ -79,9 +85,9 @@ def test_one_address_gets_its_share_of_a_door(copy: Copy, mode: str, door: str) 
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("mode", HOLDING)
-def test_connection_without_proof_is_cut(copy: Copy, mode: str, door: str) -> None:
+def test_connection_without_proof_is_cut(attacked: Attacked, mode: str, door: str) -> None:
     """It holds its place for seconds, not for as long as it likes."""
-    report, _ = _attacked(copy, mode)
+    report, _ = attacked(mode)
 
     assert report[door]["longest_idle"] <= CUT_SECONDS
     assert report[door]["never_cut"] == 0

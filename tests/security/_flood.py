@@ -17,7 +17,7 @@ from citadelle.workspace import Home
 
 SCRIPT = Path(__file__).with_name("_attack.py")
 # How an attacker speaks, and for how many seconds: longer than each door's patience (10 s).
-MODES = {"muet": 14, "tls-inachevé": 14, "inintelligible": 8, "sans-mot-de-passe": 24}
+MODES = {"muet": 20, "tls-inachevé": 20, "inintelligible": 8, "sans-mot-de-passe": 26}
 # Thousands of TLS handshakes would exhaust the attacker, not the door.
 HANDSHAKES = 150
 # An attacker's own address, past the nodes' and what the engine gives by itself.

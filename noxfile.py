@@ -84,6 +84,12 @@ def security(session: nox.Session) -> None:
     _layer(session, "security")
 
 
+@nox.session(default=False)
+def airgap_rpms(session: nox.Session) -> None:
+    """Choix et vérification des RPM : vrais paquets faits sur place (rpm, createrepo-c, dnf)."""
+    _layer(session, "airgap")
+
+
 @nox.session(default=False, tags=["cluster"])
 def lifecycle(session: nox.Session) -> None:
     """Cycle de vie, sur un cluster à part : refus, interruptions, changement de tous les ports."""

@@ -16,6 +16,7 @@ from rich.live import Live
 
 from citadelle import accounts, compose, engine, env, images, lifecycle, pki, settings, show, status
 from citadelle import bench as bench_
+from citadelle.airgap import rpms
 from citadelle.audit import page as audit_page
 from citadelle.audit import run as audit_run
 from citadelle.errors import CitadelleError
@@ -283,6 +284,32 @@ def prove_wire(_c: Context) -> None:
             raise Exit(f"{len(result.problems)} problèmes.", code=1)
 
 
+@task(
+    name="rpms",
+    help={
+        "el": "Version majeure de la famille RHEL : 8, 9 ou 10.",
+        "arch": "x86_64 ou aarch64.",
+        "pg": "Version majeure de PostgreSQL.",
+        "download": "Télécharger, vérifier, et faire un dépôt pour dnf.",
+        "depots": "Autre fichier de dépôts que config/airgap/depots.yml.",
+        "to": "Dossier où écrire, à la place de dist/rpms.",
+    },
+)
+def airgap_rpms(
+    _c: Context,
+    el: str = "9",
+    arch: str = "x86_64",
+    pg: str = "17",
+    download: bool = False,
+    depots: str = "",
+    to: str = "",
+) -> None:
+    """Choisir et prendre les RPM d'une machine RHEL."""
+    with _operator():
+        request = rpms.requested(el, arch, pg, depots, to)
+        rpms.report(request, rpms.run(request, fetch=download, steps=Steps()))
+
+
 @task(help={"check": "Dire seulement ce qui est présent ou manque.", "dry_run": "Ne rien faire."})
 def tools(c: Context, check: bool = False, dry_run: bool = False) -> None:
     """Installer les outils de diagnostic hors conteneurs."""
@@ -322,3 +349,6 @@ namespace.add_collection(_certs)
 _prove = Collection("prove")
 _prove.add_task(prove_wire)
 namespace.add_collection(_prove)
+_airgap = Collection("airgap")
+_airgap.add_task(airgap_rpms)
+namespace.add_collection(_airgap)

@@ -49,6 +49,11 @@ def run(topology: Topology, home: Home, clients: int, seconds: int) -> list[Resu
     Raises:
         CitadelleError: when there is no primary or pgbench fails.
     """
+    if topology.settings.pooling == "strict":
+        raise CitadelleError(
+            "POOLING=strict ferme le chemin direct à l'application : il n'y a rien à comparer. "
+            "Mesurez avec POOLING=souple."
+        )
     leader = Patroni(topology, home).leader()
     if leader is None:
         raise CitadelleError("Aucun primaire : voir « invoke status ».")

@@ -78,9 +78,12 @@ def _cluster() -> Iterator[Home]:
     """Yield the home of a running cluster: this checkout's, or one that lasts as long."""
     mine = current_home()
     if _running(mine):
-        console.print(f"Cluster en marche : « {settings.load(mine.env_file).cluster_name} ».")
-        yield mine
-        return
+        found = settings.load(mine.env_file)
+        if found.pooling == "souple":
+            console.print(f"Cluster en marche : « {found.cluster_name} ».")
+            yield mine
+            return
+        console.print("POOLING=strict ferme 5000 et 5001 aux tests : le cluster reste à l'écart.")
     topology, place = sandbox.prepare("verify")
     console.print(f"Cluster à part : « {topology.settings.cluster_name} ».")
     try:

@@ -1,0 +1,1 @@
+"""Air gap: what an operator carries into a network without Internet."""

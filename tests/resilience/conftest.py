@@ -1,0 +1,31 @@
+"""The arena: a cluster of its own, where these tests stop, cut and kill what they like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from citadelle import lifecycle, sandbox
+from citadelle.topology import Topology
+from citadelle.workspace import Home
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A running cluster that nobody else uses."""
+
+    topology: Topology
+    home: Home
+
+
+@pytest.fixture(scope="session")
+def arena() -> Iterator[Arena]:
+    """Bring it up for the session, and remove it whatever happens."""
+    topology, place = sandbox.prepare("chaos")
+    try:
+        lifecycle.up(topology, place)
+        yield Arena(topology, place)
+    finally:
+        sandbox.remove(place)

@@ -22,6 +22,17 @@ def test_readmes_give_the_same_commands() -> None:
     assert commands("README.md") == commands("README.fr.md")
 
 
+def terms(name: str) -> list[list[str]]:
+    """Return the code in each row of the tables: names, values and paths have no language."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [re.findall(r"`[^`]+`", line) for line in lines if line.startswith("|")]
+
+
+def test_readmes_have_the_same_tables() -> None:
+    """Ports, users and commands are the same cluster's."""
+    assert terms("README.md") == terms("README.fr.md")
+
+
 def test_readme_gives_commands() -> None:
     """Else the comparison above would prove nothing."""
     assert commands("README.md") != []

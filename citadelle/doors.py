@@ -195,7 +195,7 @@ DOORS = (
         "front",
         "HAPROXY_ADMIN_PORT",
         Protocol.TLS,
-        "server",
+        "admin",
         None,
         Demand.NEVER,
         (),

@@ -1,7 +1,7 @@
 """The inventory of certificates: one table from which all are issued, delivered and checked.
 
-Six planes, one authority each (design, section 1). A plane says who may talk to whom; a
-certificate of one plane opens no door of another.
+Seven planes, one authority each. A plane says who may talk to whom; a certificate of one plane
+opens no door of another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from citadelle.topology import ETCD, HAPROXY, LOAD_BALANCERS, PG, PGBOUNCER, TOOLS, Role, Topology
 from citadelle.variables import is_address
 
-PLANES = ("dcs-peer", "dcs-client", "rest", "tunnel", "server", "pg-client")
+PLANES = ("dcs-peer", "dcs-client", "rest", "tunnel", "server", "pg-client", "admin")
 
 # The authorities that each role needs to recognise those it talks to.
 TRUSTED = {
@@ -56,6 +56,7 @@ def certificates(topology: Topology) -> tuple[Certificate, ...]:
         *_tunnel(),
         *_server(topology),
         *_pg_clients(topology),
+        *_admin(topology),
     )
 
 
@@ -103,17 +104,32 @@ def _server(topology: Topology) -> list[Certificate]:
     PostgreSQL carries every name under which its clients reach HAProxy, because their TLS
     runs end to end through it.
     """
+    dns, ips = _published(topology)
+    balancers = (LOAD_BALANCERS, *HAPROXY)
+    return [
+        *(_server_("server", n, (n, *balancers, *dns), ips, n, "pg-server") for n in PG),
+        *(_server_("server", n, (n, *dns), ips, n, "pgbouncer-server") for n in PGBOUNCER),
+    ]
+
+
+def _admin(topology: Topology) -> list[Certificate]:
+    """Return the administration pages' certificates.
+
+    Not of plane ``server``: with one of those, and the same names, a load balancer that was
+    taken could stand in for PostgreSQL before the clients whose connections it carries.
+    """
+    dns, ips = _published(topology)
+    return [_server_("admin", n, (n, *dns), ips, n, "admin-server") for n in HAPROXY]
+
+
+def _published(topology: Topology) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names and the addresses under which clients reach the published ports."""
     extra = topology.settings.server_extra_names
     dns = ("localhost", *(name for name in extra if not is_address(name)))
     ips = ("127.0.0.1", *(name for name in extra if is_address(name)))
     if topology.settings.bind_address not in (*ips, "0.0.0.0"):  # noqa: S104  # compared only
         ips = (*ips, topology.settings.bind_address)
-    balancers = (LOAD_BALANCERS, *HAPROXY)
-    return [
-        *(_server_("server", n, (n, *balancers, *dns), ips, n, "pg-server") for n in PG),
-        *(_server_("server", n, (n, *dns), ips, n, "admin-server") for n in HAPROXY),
-        *(_server_("server", n, (n, *dns), ips, n, "pgbouncer-server") for n in PGBOUNCER),
-    ]
+    return dns, ips
 
 
 def _pg_clients(topology: Topology) -> list[Certificate]:

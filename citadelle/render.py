@@ -142,7 +142,11 @@ def _haproxy(topology: Topology, container: Container) -> dict[str, object]:
 
 
 def _pgbouncer(topology: Topology, container: Container) -> dict[str, object]:
-    return {"front": topology.address(container.node, "front"), "upstream": LOAD_BALANCERS}
+    return {
+        "front": topology.address(container.node, "front"),
+        "machine": topology.gateway_address("front"),
+        "upstream": LOAD_BALANCERS,
+    }
 
 
 def _guard(_topology: Topology, _container: Container) -> dict[str, object]:

@@ -96,7 +96,7 @@ def _stats_socket(cluster: Cluster) -> Finding:
 
 def _admin_page(cluster: Cluster) -> Finding:
     s = cluster.topology.settings
-    tls = clients.context(cluster.home, "server", None)
+    tls = clients.context(cluster.home, "admin", None)
     right = (s.haproxy_admin_user, s.haproxy_admin_password.reveal())
     # Without a proof; with one, any method that could change something.
     tries = (
@@ -117,7 +117,7 @@ def _admin_page(cluster: Cluster) -> Finding:
             yield "mot de passe non haché dans la configuration"
 
     point = cluster.topology.endpoint("admin", HAPROXY[0])
-    ca = (cluster.home.pki / "server" / "ca.crt").relative_to(cluster.home.path)
+    ca = (cluster.home.pki / "admin" / "ca.crt").relative_to(cluster.home.path)
     good = "sans mot de passe : 401 ; POST avec : 405 ; mot de passe haché (SHA-512)"
     command = f"curl --include --cacert {ca} https://{point.host}:{point.port}/"
     return judged(everywhere(HAPROXY, faults), good, command)

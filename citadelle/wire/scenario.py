@@ -177,7 +177,7 @@ class Scenario:
 
     def _admin(self, password: str) -> None:
         s = self.topology.settings
-        tls = clients.context(self.home, "server", None)
+        tls = clients.context(self.home, "admin", None)
         for point in self.topology.endpoints:
             if point.service == "admin":
                 clients.request(

@@ -26,6 +26,7 @@ EXAMPLES = {
     "tunnel": "haproxy1",
     "server": "pg1",
     "pg-client": "replicator.pg1",
+    "admin": "haproxy1",
 }
 
 

@@ -30,7 +30,7 @@ def right(topology: Topology) -> tuple[str, str]:
 def ask(topology: Topology, home: Home, balancer: str) -> Ask:
     """Send one HTTPS request to the page, the load balancer's own name verified."""
     point = topology.endpoint("admin", balancer)
-    tls = clients.context(home, "server", None)
+    tls = clients.context(home, "admin", None)
 
     def asked(method: str = "GET", **options: Any) -> httpx.Response:  # noqa: ANN401  # passed on
         return clients.request(
@@ -85,7 +85,7 @@ def test_http_in_clear_is_refused(topology: Topology, balancer: str) -> None:
 def test_tls_1_2_is_refused(topology: Topology, home: Home, balancer: str) -> None:
     """No downgrade to weaker suites."""
     point = topology.endpoint("admin", balancer)
-    tls = ssl.create_default_context(cafile=str(home.pki / "server" / "ca.crt"))
+    tls = ssl.create_default_context(cafile=str(home.pki / "admin" / "ca.crt"))
     tls.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
         _wire.answer(point.host, point.port, b"", tls, balancer)

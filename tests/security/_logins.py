@@ -130,7 +130,7 @@ def _rest(topology: Topology, home: Home, node: str, auth: tuple[str, str]) -> A
 
 def _admin(topology: Topology, home: Home, node: str, auth: tuple[str, str]) -> Answer:
     point = topology.endpoint("admin", node)
-    tls = clients.context(home, "server", None)
+    tls = clients.context(home, "admin", None)
     return _http(
         clients.request(tls, "GET", point.host, point.port, "/", server_name=node, auth=auth)
     )

@@ -47,7 +47,7 @@ class Admin:
 
     def __init__(self, topology: Topology, home: Home, balancer: str) -> None:
         self.topology, self.balancer = topology, balancer
-        self.tls = clients.context(home, "server", None)
+        self.tls = clients.context(home, "admin", None)
         self.right = _logins.login(topology.settings, "haproxy_admin")
 
     def ask(

@@ -145,6 +145,26 @@ def test_pgbouncer_s_log_names_the_client(opened: Opened) -> None:
     _await_log(opened.topology, (pooler,), lambda line: wanted in line)
 
 
+def test_pooler_s_console_is_closed_to_other_machines(opened: Opened) -> None:
+    """Its administrator may change who enters: with his right password, from here only."""
+    s = opened.topology.settings
+    source = address(opened.topology, INSIDE)
+    login = {"user": s.pgbouncer_admin_user, "password": s.pgbouncer_admin_password.reveal()}
+    answer = _client.ask(
+        opened.topology,
+        opened.copy.home,
+        source,
+        PGBOUNCER[0],
+        s.pgbouncer_port,
+        "SHOW VERSION",
+        dbname="pgbouncer",
+        **login,
+    )
+
+    assert answer.row == []
+    assert "login rejected" in answer.refusal
+
+
 def _await_log(topology: Topology, nodes: tuple[str, ...], wanted: object) -> None:
     assert callable(wanted)
     cluster = topology.settings.cluster_name

@@ -163,7 +163,7 @@ def test_admin_page(
     user, right = _logins.login(topology.settings, "haproxy_admin")
     point = topology.endpoint("admin", balancer)
     answer = clients.request(
-        clients.context(home, "server", None),
+        clients.context(home, "admin", None),
         method,
         point.host,
         point.port,

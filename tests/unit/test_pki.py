@@ -199,7 +199,7 @@ def test_certificates_are_renewed_in_time(home: Home, left: int, renewed: int) -
 @pytest.mark.parametrize(
     ("variable", "value", "affected"),
     [
-        ("SERVER_EXTRA_NAMES", "db.exemple.fr", {c for c in ALL if c.plane == "server"}),
+        ("SERVER_EXTRA_NAMES", "db.exemple.fr", {c for c in ALL if c.plane in ("server", "admin")}),
         ("REPLICATOR_USER", "replic", {c for c in ALL if c.common_name == "replicator"}),
     ],
 )

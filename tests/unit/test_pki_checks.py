@@ -147,7 +147,7 @@ def test_exposed_key_is_not_replaced_silently(home: Home) -> None:
     assert pki.ensure(home, CLUSTER, NOW) == []
 
 
-@pytest.mark.parametrize(("days", "reported"), [(89, 0), (90, len(ALL)), (3650, len(ALL) + 6)])
+@pytest.mark.parametrize(("days", "reported"), [(89, 0), (90, len(ALL)), (3650, len(ALL) + 7)])
 def test_coming_expiry_is_reported(home: Home, days: int, reported: int) -> None:
     """Certificates last 90 days here, authorities 3650: both are watched."""
     found = pki.problems(home, CLUSTER, days, NOW)
@@ -202,10 +202,10 @@ def test_list_shows_each_plane_with_its_authority_first(home: Home) -> None:
     """Everything issued is listed."""
     rows = pki.rows(home, CLUSTER, NOW)
 
-    assert len(rows) == len(ALL) + 6
+    assert len(rows) == len(ALL) + 7
     assert [
         r.name for a, r in zip([None, *rows], rows, strict=False) if not a or a.plane != r.plane
-    ] == ["ca"] * 6
+    ] == ["ca"] * 7
 
 
 def test_list_says_what_a_certificate_is(home: Home) -> None:

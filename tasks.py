@@ -22,6 +22,8 @@ from citadelle.audit import run as audit_run
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, console
+from citadelle.stress import plan as stress_plan
+from citadelle.stress import run as stress_run
 from citadelle.topology import Topology
 from citadelle.verify import REPORTS
 from citadelle.wire import prove
@@ -249,6 +251,52 @@ def bench(_c: Context, clients: int = 16, seconds: int = 10) -> None:
         bench_.report(bench_.run(*_cluster(), clients, seconds))
 
 
+@task(
+    help={
+        "threads": "Clients simultanés.",
+        "pause": "Secondes entre deux requêtes d'un client.",
+        "duration": "Secondes au plus (0 : jusqu'à Ctrl-C).",
+        "requests": "Requêtes au plus (0 : sans limite).",
+        "mode": "rw, ro ou mixed.",
+        "path": "pooled, rw ou ro.",
+        "rate": "Requêtes par seconde imposées (0 : au plus vite).",
+        "reconnect": "Une connexion par requête.",
+        "fail_on": "Seuils : gap=3,errors=0,p99=200 (s, nombre, ms).",
+    }
+)
+def stress(
+    _c: Context,
+    threads: int = 8,
+    pause: float = 0.0,
+    duration: float = 60.0,
+    requests: int = 0,
+    mode: str = "rw",
+    path: str = "pooled",
+    rate: float = 0.0,
+    reconnect: bool = False,
+    fail_on: str = "",
+) -> None:
+    """Charger le cluster et compter chaque écriture acquittée.
+
+    Chaque écriture acquittée est notée, puis cherchée sur le primaire. Code 1 si l'une manque ou
+    si un seuil est dépassé ; reports/stress.html et stress.json.
+    """
+    with _operator():
+        plan = stress_plan.from_options(
+            threads=threads,
+            pause=pause,
+            duration=duration,
+            requests=requests,
+            mode=mode,
+            path=path,
+            rate=rate,
+            reconnect=reconnect,
+            fail_on=fail_on,
+        )
+        if stress_run.main(*_cluster(), plan):
+            raise Exit("La charge a échoué (voir ci-dessus).", code=1)
+
+
 @task
 def audit(_c: Context) -> None:
     """Contrôler la sécurité du cluster et écrire le rapport.
@@ -339,7 +387,7 @@ def _tools(*argv: str) -> None:
 
 namespace = Collection(
     *(env_, build, up, down, destroy, status_, logs, psql, etcdctl, patronictl),
-    *(restart, sh, render, bench, audit, tools),
+    *(restart, sh, render, bench, stress, audit, tools),
 )
 _certs = Collection("certs")
 _certs.add_task(certs, name="issue", default=True)  # type: ignore[arg-type]  # `task` is untyped

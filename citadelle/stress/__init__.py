@@ -1,0 +1,1 @@
+"""`invoke stress`: an application's load, every acknowledged write accounted for."""

@@ -22,8 +22,8 @@ def _python(session: nox.Session, *argv: str) -> None:
     session.run(sys.executable, "-m", *argv)
 
 
-def _layer(session: nox.Session, name: str) -> None:
-    _python(session, "pytest", f"tests/{name}", *session.posargs)
+def _layer(session: nox.Session, name: str, *options: str) -> None:
+    _python(session, "pytest", f"tests/{name}", *options, *session.posargs)
 
 
 @nox.session(tags=["static"])
@@ -31,7 +31,8 @@ def lint(session: nox.Session) -> None:
     """Style : ruff (règles et mise en forme), shellcheck."""
     _python(session, "ruff", "check", ".")
     _python(session, "ruff", "format", "--check", ".")
-    scripts = ["bootstrap", ".ci/run", "docker/pod/hold", "docker/pod/guard", "docker/tools/citadelle-etcdctl"]
+    scripts = ["bootstrap", ".ci/run", "docker/tools/citadelle-etcdctl"]
+    scripts += ["docker/pod/hold", "docker/pod/guard"]
     scripts += sorted(str(path) for path in Path("scripts").glob("*.sh"))
     session.run("shellcheck", *scripts, external=True)
 
@@ -82,6 +83,12 @@ def e2e(session: nox.Session) -> None:
 def security(session: nox.Session) -> None:
     """Sécurité : ce qui circule, chaque porte, les conteneurs, les secrets, les flots."""
     _layer(session, "security")
+
+
+@nox.session(default=False, tags=["cluster"])
+def chaos(session: nox.Session) -> None:
+    """Charge, bascule, pannes, sur un cluster à part ; « -- -m disruptive » : toutes."""
+    _layer(session, "resilience", "-m", "not slow")
 
 
 @nox.session(default=False)

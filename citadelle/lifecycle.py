@@ -44,7 +44,7 @@ def up(topology: Topology, home: Home) -> Steps:
             step that did not reach its state in time.
     """
     steps = Steps()
-    pending = _install(topology, home, steps)
+    pending = install(topology, home, steps)
     with steps.step("etcd, passerelles, répartiteurs et PgBouncer"):
         _start(home, *_before_patroni())
     with steps.step("Quorum d'etcd, authentification ; configurations relues par Patroni"):
@@ -59,7 +59,7 @@ def up(topology: Topology, home: Home) -> Steps:
         _start(home)
         _wait_primary(topology, home)
     with steps.step("Comptes et configuration partagée"):
-        _settle(topology, home)
+        settle(topology, home)
     with steps.step("PostgreSQL : réplicas"):
         _wait_replicas(topology, home)
     if reloaded := reload.pg_hba(topology):
@@ -74,13 +74,13 @@ def up(topology: Topology, home: Home) -> Steps:
 def create(topology: Topology, home: Home) -> Steps:
     """Make everything that `up` then starts, networks included, and start nothing."""
     steps = Steps()
-    _install(topology, home, steps)
+    install(topology, home, steps)
     with steps.step("Réseaux et conteneurs"):
         engine.docker(*compose.command(home.compose_env, "create"), seconds=COMPOSE_SECONDS)
     return steps
 
 
-def _install(topology: Topology, home: Home, steps: Steps) -> list[str]:
+def install(topology: Topology, home: Home, steps: Steps) -> list[str]:
     """Bring images and delivered files up to date; return the containers to replace."""
     with steps.step("Vérifications"):
         preflight.check(topology, home)
@@ -187,7 +187,8 @@ def _states(patroni: Patroni) -> str:
     return ", ".join(f"{m.name} {m.role} {m.state}" for m in members) or "aucun nœud ne répond"
 
 
-def _settle(topology: Topology, home: Home) -> None:
+def settle(topology: Topology, home: Home) -> None:
+    """Bring accounts and the shared configuration to what .env says, through the primary."""
     patroni = Patroni(topology, home)
     leader = patroni.leader()
     if leader is None:

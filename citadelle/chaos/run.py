@@ -1,0 +1,219 @@
+"""Faults played one after the other: health proven, load on, fault, restore, health proven."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import FrameType
+
+import psycopg
+
+from citadelle import connect, engine, status
+from citadelle.chaos import mend, outcome
+from citadelle.chaos.fault import Fault, Field
+from citadelle.chaos.judge import Judge
+from citadelle.chaos.loads import Loads, loading
+from citadelle.chaos.outcome import Outcome
+from citadelle.chaos.watch import watching
+from citadelle.errors import CitadelleError
+from citadelle.progress import Steps, wait_until
+from citadelle.topology import Topology
+from citadelle.workspace import Home
+
+# The cluster is at rest before a fault: whatever the last one left is over.
+READY_SECONDS = 120.0
+# The loads and the watcher are at work: what is seen later is the fault's doing.
+BASELINE_SECONDS = 30.0
+# How long the loads go on once all is well again: errors that come late are seen.
+TAIL_SECONDS = 3.0
+# A wait for time to pass never fails: the deadline is this much later.
+SLACK_SECONDS = 60.0
+# Acknowledged writes of the watcher that make a baseline: two seconds of the three probes that
+# lead to the primary.
+BASELINE_WRITES = 30
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """How the cluster is looked at and loaded; tests bring their own."""
+
+    problems: Callable[[], list[str]]
+    watching: Callable[[], AbstractContextManager[Judge]]
+    loading: Callable[[], AbstractContextManager[Loads]]
+
+
+def instruments(topology: Topology, home: Home) -> Instruments:
+    """Return those of a real cluster."""
+    return Instruments(
+        lambda: problems(topology, home),
+        lambda: watching(topology, home),
+        lambda: loading(topology, home),
+    )
+
+
+def problems(topology: Topology, home: Home) -> list[str]:
+    """Return what keeps the cluster from full health; empty when every entrance serves too."""
+    if found := status.observe(topology, home).problems():
+        return found
+    try:
+        connect.round_trip(topology, home)
+    except psycopg.Error as error:
+        return [f"une entrée ne sert pas : {' '.join(str(error).split())}"]
+    return []
+
+
+def require(topology: Topology) -> None:
+    """Raise CitadelleError unless faults can be provoked, and seen, on this cluster."""
+    if topology.settings.pooling == "strict":
+        raise CitadelleError(
+            "POOLING=strict : le veilleur ne peut pas écrire sur chaque PostgreSQL. Lancez les "
+            "pannes sur un cluster en POOLING=souple (« nox -s chaos » en monte un)."
+        )
+    engine.require()
+
+
+def once(fault: Fault, field: Field, tools: Instruments, hold: float | None = None) -> Outcome:
+    """Play one fault on a healthy cluster and return what was seen.
+
+    ``hold`` (seconds) replaces the fault's own duration.
+
+    Raises:
+        CitadelleError: with nothing touched when the cluster is not healthy, or does not take
+            writes; KeyboardInterrupt passes once everything is restored.
+    """
+    _await_health(tools, READY_SECONDS, "Rien n'a été provoqué. Voir « invoke status ».")
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    incidents: list[str] = []
+    with tools.watching() as judge:
+        with tools.loading() as loads:
+            _baseline(judge)
+            held = _suffer(fault, field, loads, incidents, hold)
+            healthy = _recover(fault, tools, incidents)
+            loads.mark("cluster sain" if healthy is not None else "cluster malsain")
+            _pass(TAIL_SECONDS, "Suite de la charge")
+        seen = outcome.sight(judge)
+    return Outcome(
+        fault=fault,
+        started=started,
+        held_seconds=held,
+        health_seconds=healthy,
+        pooled=outcome.entrance(loads.pooled.result),
+        direct=outcome.entrance(loads.direct.result),
+        watch=seen,
+        notes=tuple(field.notes),
+        incidents=tuple(incidents),
+    )
+
+
+def _suffer(
+    fault: Fault, field: Field, loads: Loads, incidents: list[str], hold: float | None
+) -> float:
+    """Provoke the fault, hold it, and undo it whatever happens; return how long it lasted."""
+    start = time.monotonic()
+    loads.mark(fault.title)
+    try:
+        fault.inject(field)
+        _pass(fault.hold(field.topology) if hold is None else hold, f"Panne « {fault.name} »")
+    except (CitadelleError, psycopg.Error) as error:
+        incidents.append(f"injection : {error}")
+    finally:
+        with uninterrupted():
+            _restore(fault, field, incidents)
+    loads.mark("fin de la panne")
+    return time.monotonic() - start
+
+
+def _restore(fault: Fault, field: Field, incidents: list[str]) -> None:
+    """Undo what the fault did; if that fails, undo whatever any fault may have done."""
+    try:
+        fault.restore(field)
+    except CitadelleError as error:
+        incidents.append(f"remise en état : {error}")
+        incidents += mend.everything(field.topology, field.home)
+
+
+def _recover(fault: Fault, tools: Instruments, incidents: list[str]) -> float | None:
+    """Return the seconds to full health; None, with the reason, when the deadline passes."""
+    start = time.monotonic()
+    try:
+        _await_health(tools, fault.deadline_seconds, "Voir « invoke status ».")
+    except CitadelleError as error:
+        incidents.append(str(error))
+        return None
+    return time.monotonic() - start
+
+
+def _await_health(tools: Instruments, seconds: float, advice: str) -> None:
+    wait_until(lambda: "; ".join(tools.problems()) or None, "Cluster sain", seconds, advice)
+
+
+def _baseline(judge: Judge) -> None:
+    def missing() -> str | None:
+        seen = judge.acknowledged
+        return None if seen >= BASELINE_WRITES else f"{seen} écritures acquittées"
+
+    wait_until(missing, "Veilleur à l'œuvre", BASELINE_SECONDS, "Rien n'a été provoqué.")
+
+
+def _pass(seconds: float, what: str) -> None:
+    """Let time pass: the load goes on, nothing is waited for."""
+    end = time.monotonic() + seconds
+
+    def left() -> str | None:
+        rest = end - time.monotonic()
+        return f"encore {rest:.0f} s" if rest > 0 else None
+
+    wait_until(left, what, seconds + SLACK_SECONDS)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let neither Ctrl-C nor a polite kill cut a restore short."""
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Make a polite kill of the task restore like Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    kept = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, kept)
+
+
+def campaign(
+    topology: Topology,
+    home: Home,
+    turns: Sequence[Fault],
+    seen: Callable[[Outcome], None],
+    hold: float | None = None,
+) -> None:
+    """Play one fault after the other and show each outcome to ``seen``.
+
+    Raises:
+        CitadelleError: when the cluster does not come back to health between two faults.
+    """
+    require(topology)
+    steps, tools = Steps(), instruments(topology, home)
+    with terminated_as_interrupted():
+        for number, fault in enumerate(turns, 1):
+            with steps.step(f"{number}/{len(turns)} {fault.title}"):
+                found = once(fault, Field(topology, home), tools, hold)
+            seen(found)

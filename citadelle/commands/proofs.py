@@ -1,0 +1,108 @@
+"""What the cluster is worth: its speed, its load, its security."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from citadelle import bench as bench_
+from citadelle import engine
+from citadelle.audit import page as audit_page
+from citadelle.audit import run as audit_run
+from citadelle.commands.shared import cluster, operator
+from citadelle.progress import console
+from citadelle.stress import plan as stress_plan
+from citadelle.stress import run as stress_run
+from citadelle.verify import REPORTS
+from citadelle.wire import prove
+from citadelle.wire import report as wire_report
+from citadelle.workspace import ROOT
+
+
+@task(help={"clients": "Clients simultanés.", "seconds": "Durée de chaque mesure."})
+def bench(_c: Context, clients: int = 16, seconds: int = 10) -> None:
+    """Mesurer chaque chemin par rapport au TLS direct."""
+    with operator():
+        bench_.report(bench_.run(*cluster(), clients, seconds))
+
+
+@task(
+    help={
+        "threads": "Clients simultanés.",
+        "pause": "Secondes entre deux requêtes d'un client.",
+        "duration": "Secondes au plus (0 : jusqu'à Ctrl-C).",
+        "requests": "Requêtes au plus (0 : sans limite).",
+        "mode": "rw, ro ou mixed.",
+        "path": "pooled, rw ou ro.",
+        "rate": "Requêtes par seconde imposées (0 : au plus vite).",
+        "reconnect": "Une connexion par requête.",
+        "fail_on": "Seuils : gap=3,errors=0,p99=200 (s, nombre, ms).",
+    }
+)
+def stress(
+    _c: Context,
+    threads: int = 8,
+    pause: float = 0.0,
+    duration: float = 60.0,
+    requests: int = 0,
+    mode: str = "rw",
+    path: str = "pooled",
+    rate: float = 0.0,
+    reconnect: bool = False,
+    fail_on: str = "",
+) -> None:
+    """Charger le cluster et compter chaque écriture acquittée.
+
+    Chaque écriture acquittée est notée, puis cherchée sur le primaire. Code 1 si l'une manque ou
+    si un seuil est dépassé ; reports/stress.html et stress.json.
+    """
+    with operator():
+        plan = stress_plan.from_options(
+            threads=threads,
+            pause=pause,
+            duration=duration,
+            requests=requests,
+            mode=mode,
+            path=path,
+            rate=rate,
+            reconnect=reconnect,
+            fail_on=fail_on,
+        )
+        if stress_run.main(*cluster(), plan):
+            raise Exit("La charge a échoué (voir ci-dessus).", code=1)
+
+
+@task
+def audit(_c: Context) -> None:
+    """Contrôler la sécurité du cluster et écrire le rapport.
+
+    Chaque contrôle, sa référence, ce qui a été vu et la commande pour le revoir :
+    reports/audit.html (imprimable, sans réseau) et audit.json. Code 1 si un point demande une
+    décision ; les écarts acceptés sont dans config/audit/ecarts.yml.
+    """
+    with operator():
+        found = audit_run.run(*cluster())
+        written = audit_page.write(found)
+        audit_run.show(found)
+        console.print(f"Rapport : {written.relative_to(ROOT)}")
+        if found.failed:
+            raise Exit("L'audit demande une décision (voir ci-dessus).", code=1)
+
+
+@task(name="wire")
+def prove_wire(_c: Context) -> None:
+    """Capturer tout ce qui circule, sur un cluster à part, et le juger.
+
+    Monte un cluster, lui fait tout faire (bascule, réplica reconstruit, annulations, mots de
+    passe faux...), juge chaque octet de chaque réseau : reports/wire.html et wire.json.
+    """
+    with operator():
+        engine.require()
+        result = prove.on_a_cluster_apart(REPORTS)
+        console.print(wire_report.table(result))
+        for problem in result.problems:
+            console.print(f"[red]✘[/] {problem}")
+        console.print("Rapport : reports/wire.html")
+        if result.problems:
+            raise Exit(f"{len(result.problems)} problèmes.", code=1)

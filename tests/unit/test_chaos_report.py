@@ -1,0 +1,181 @@
+"""Verdicts, medians, and a report that needs no network."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from citadelle.chaos import chart, command, outcome, report, watch
+from citadelle.chaos.outcome import Entrance, Sight
+from citadelle.chaos.summary import lines
+from citadelle.topology import Topology
+from tests.unit import chaos_lab
+from tests.unit.chaos_lab import QUIET, TOPOLOGY
+
+TARGET = chaos_lab.fault(max_gap_seconds=4, max_pooled_errors=2)
+BAD = {
+    "perdue": ({"pooled": replace(QUIET, lost=1)}, "1 écritures acquittées perdues (pooler)"),
+    "perdue en direct": ({"direct": replace(QUIET, lost=2)}, "2 écritures acquittées perdues"),
+    "fantôme": ({"direct": replace(QUIET, phantom=3)}, "3 écritures fantômes (direct)"),
+    "inconnue": ({"pooled": replace(QUIET, unknown="muet")}, "grand livre non comparé"),
+    "coupure": ({"fault": TARGET, "pooled": replace(QUIET, gap=4.1)}, "4.1 s sans écriture"),
+    "aucune écriture": ({"pooled": replace(QUIET, gap=None)}, "aucune écriture par le pooler"),
+    "erreurs": ({"fault": TARGET, "pooled": replace(QUIET, errors={"x": 3})}, "3 erreurs"),
+    "deux primaires": ({"watch": Sight(9, 9, 1, ("pg1 après pg2",))}, "deux primaires (1 fois)"),
+    "veilleur aveugle": ({"watch": Sight(9, 0, 0)}, "n'a vu aucune écriture"),
+    "incident": ({"incidents": ("pas sain",)}, "pas sain"),
+}
+
+
+def gaps(*seconds: float) -> list[Any]:
+    """Return runs of the fault with a target, with these gaps."""
+    return [
+        chaos_lab.outcome(fault=TARGET, pooled=replace(QUIET, gap=gap, errors={"08006": n}))
+        for n, gap in enumerate(seconds)
+    ]
+
+
+def test_a_fault_that_is_survived() -> None:
+    """No problem at all."""
+    assert chaos_lab.outcome(fault=TARGET).problems() == []
+
+
+@pytest.mark.parametrize(("changes", "problem"), BAD.values(), ids=BAD)
+def test_problems(changes: dict[str, Any], problem: str) -> None:
+    """Each of them alone is one."""
+    (found,) = chaos_lab.outcome(**changes).problems()
+
+    assert problem in found
+
+
+def test_direct_errors_are_no_problem() -> None:
+    """A direct client reconnects by itself: it is told, not judged."""
+    direct = replace(QUIET, errors={"08006": 50}, gap=60.0)
+
+    assert chaos_lab.outcome(fault=TARGET, direct=direct).problems() == []
+
+
+def test_from_a_load() -> None:
+    """Errors by class, lost and phantom, the longest gap."""
+    found = outcome.entrance(chaos_lab.result(lost=1, phantom=2, gap=3.0, errors={"57P01": 4}))
+
+    assert found == Entrance(1, 2, 0, 1000, 3.0, {"requête : 57P01": 4})
+
+
+def test_medians() -> None:
+    """Of the gap, and the worst beside it: one slow run in five is no miss."""
+    (line,) = lines(gaps(1.0, 1.5, 2.0, 2.5, 30.0))
+
+    assert (line.runs, line.gap, line.worst_gap, line.pooled_errors) == (5, 2.0, 30.0, 2)
+    assert line.problems == ()
+
+
+def test_a_median_beyond_the_target() -> None:
+    """It is said once, for all runs."""
+    (line,) = lines(gaps(1.0, 5.0, 6.0))
+
+    assert line.problems == ("5.0 s sans écriture (cible : 4 s)",)
+
+
+def test_a_loss_in_one_run_of_many() -> None:
+    """No median excuses it."""
+    runs = [chaos_lab.outcome(), chaos_lab.outcome(pooled=replace(QUIET, lost=1))]
+    (line,) = lines(runs)
+
+    assert line.problems == ("essai 2 : 1 écritures acquittées perdues (pooler)",)
+    assert line.lost == 1
+
+
+def test_survived_needs_a_fault() -> None:
+    """A campaign that played nothing has shown nothing."""
+    assert not report.survived([])
+    assert report.survived([chaos_lab.outcome()])
+
+
+def test_json(tmp_path: Path) -> None:
+    """For programs: each fault's medians, and each run."""
+    report.write(TOPOLOGY, gaps(1.0, 2.0), tmp_path)
+    found = json.loads((tmp_path / report.JSON).read_text())
+
+    assert (found["survived"], len(found["runs"])) == (True, 2)
+    assert found["faults"][0]["gap"] == 1.5
+
+
+def test_page_is_offline(tmp_path: Path) -> None:
+    """Nothing is fetched, no script: it opens from a disk, years later."""
+    page = report.write(TOPOLOGY, gaps(1.0), tmp_path).read_text()
+
+    assert re.findall(r"https?://|<script|<link|<img|@import|url\(", page) == []
+    assert "<svg" in page
+
+
+def test_page_escapes_what_it_shows(tmp_path: Path) -> None:
+    """An error message is text, whatever it holds."""
+    shown = chaos_lab.outcome(incidents=("<script>alert(1)</script>",))
+    page = report.write(TOPOLOGY, [shown], tmp_path).read_text()
+
+    assert "&lt;script&gt;" in page
+
+
+def test_no_secret_in_the_reports(tmp_path: Path) -> None:
+    """They are handed around."""
+    report.write(TOPOLOGY, gaps(1.0), tmp_path)
+    written = "".join(path.read_text() for path in tmp_path.iterdir())
+
+    assert not any(s.reveal() in written for s in TOPOLOGY.settings.secrets().values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "css"),
+    [
+        ({}, "ok"),
+        ({"pooled": replace(QUIET, gap=9.0)}, "ko"),
+        ({"fault": chaos_lab.fault()}, "free"),
+    ],
+    ids=["tenue", "dépassée", "sans cible"],
+)
+def test_bars(changes: dict[str, Any], css: str) -> None:
+    """A colour says whether the target is met."""
+    (bar,) = chart.draw(lines([chaos_lab.outcome(**{"fault": TARGET, **changes})])).bars
+
+    assert bar.css == css
+
+
+def test_bars_share_a_scale() -> None:
+    """A bar that reaches its target's line ends on it, within the drawing."""
+    slow = chaos_lab.fault(name="lente", max_gap_seconds=25)
+    found = [chaos_lab.outcome(fault=slow, pooled=replace(QUIET, gap=25.0)), *gaps(2.5)]
+    bars = chart.draw(lines(found)).bars
+
+    assert bars[0].width == bars[0].target == chart.WIDTH - chart.LEFT - chart.RIGHT
+    assert bars[1].width == pytest.approx(bars[0].width / 10, abs=0.1)
+
+
+def test_report_survives_an_interrupted_campaign(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What was seen before Ctrl-C is written all the same."""
+
+    def campaign(*arguments: Any) -> None:  # noqa: ANN401
+        arguments[3](chaos_lab.outcome())
+        raise KeyboardInterrupt
+
+    def write(_topology: Topology, seen: Sequence[outcome.Outcome]) -> Path:
+        written.append(len(seen))
+        return tmp_path / "x"
+
+    written: list[int] = []
+    monkeypatch.setattr(command, "campaign", campaign)
+    monkeypatch.setattr(watch, "clear", lambda _topology, _home: None)
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    monkeypatch.setattr(report, "write", write)
+    with pytest.raises(KeyboardInterrupt):
+        command.play(TOPOLOGY, chaos_lab.field().home, [TARGET], 1, None)
+
+    assert written == [1]

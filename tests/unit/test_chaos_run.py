@@ -1,0 +1,226 @@
+"""The order of one experiment, and the promise that it leaves nothing broken."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from citadelle import progress
+from citadelle.chaos import mend, run
+from citadelle.chaos.fault import Field
+from citadelle.chaos.judge import Judge, Outcome, Sample
+from citadelle.errors import CitadelleError
+from tests.unit import chaos_lab, factory
+
+STEPS = [
+    "sain ?",
+    "veilleur",
+    "charges",
+    "panne",
+    "remise",
+    "sain ?",
+    "fin charges",
+    "fin veilleur",
+]
+
+
+class Lab:
+    """Instruments that write down when they are used; health as a list of answers."""
+
+    def __init__(self, *health: list[str]) -> None:
+        self.health = list(health)
+        self.journal: list[str] = []
+        self.loads = SimpleNamespace(
+            mark=lambda _text: None,
+            pooled=SimpleNamespace(result=chaos_lab.result()),
+            direct=SimpleNamespace(result=chaos_lab.result()),
+        )
+
+    def tools(self) -> run.Instruments:
+        """Return them as the runner takes them."""
+        return run.Instruments(self.problems, self.watching, self.loading)
+
+    def problems(self) -> list[str]:
+        """Answer once from the list, its last answer ever after."""
+        self.journal.append("sain ?")
+        return self.health.pop(0) if len(self.health) > 1 else self.health[0]
+
+    @contextmanager
+    def watching(self) -> Iterator[Judge]:
+        """See enough acknowledged writes at once."""
+        self.journal.append("veilleur")
+        judge = Judge()
+        for n in range(run.BASELINE_WRITES):
+            judge.add(Sample("pg1", n, n + 0.1, Outcome.ACKNOWLEDGED, "pg1", 1))
+        try:
+            yield judge
+        finally:
+            self.journal.append("fin veilleur")
+
+    @contextmanager
+    def loading(self) -> Iterator[Any]:
+        """Lend loads whose results are known."""
+        self.journal.append("charges")
+        try:
+            yield self.loads
+        finally:
+            self.journal.append("fin charges")
+
+    def note(self, word: str) -> Callable[[Field], None]:
+        """Return an action that only notes that it was done."""
+        return lambda _field: self.journal.append(word)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait for seconds that only a cluster needs."""
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(run, "TAIL_SECONDS", 0.0)
+    monkeypatch.setattr(run, "READY_SECONDS", 0.01)
+
+
+def raising(error: BaseException) -> Callable[[Field], None]:
+    """Return an action that fails."""
+
+    def action(_field: Field) -> None:
+        raise error
+
+    return action
+
+
+def test_the_order() -> None:
+    """Health proven before and after; load and watcher around fault and restore."""
+    lab = Lab([])
+    fault = chaos_lab.fault(inject=lab.note("panne"), restore=lab.note("remise"))
+    found = run.once(fault, chaos_lab.field(), lab.tools())
+
+    assert lab.journal == STEPS
+    assert found.problems() == []
+
+
+def test_unhealthy_before_provokes_nothing() -> None:
+    """A fault on a sick cluster proves nothing, and could lose data."""
+    lab = Lab(["etcd2 ne répond pas"])
+    fault = chaos_lab.fault(inject=lab.note("panne"), restore=lab.note("remise"))
+
+    with pytest.raises(CitadelleError, match="etcd2 ne répond pas"):
+        run.once(fault, chaos_lab.field(), lab.tools())
+    assert set(lab.journal) == {"sain ?"}
+
+
+def test_no_acknowledged_write_before_provokes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watcher that sees nothing at rest would see nothing during the fault."""
+    monkeypatch.setattr(run, "BASELINE_SECONDS", 0.01)
+    lab = Lab([])
+    monkeypatch.setattr(lab, "watching", lambda: nullcontext(Judge()))
+    fault = chaos_lab.fault(inject=lab.note("panne"))
+
+    with pytest.raises(CitadelleError, match="Veilleur"):
+        run.once(fault, chaos_lab.field(), lab.tools())
+    assert "panne" not in lab.journal
+
+
+def test_restored_when_the_injection_fails() -> None:
+    """Half of a fault may have been provoked; and the report says so."""
+    lab = Lab([])
+    broken = raising(CitadelleError("le moteur refuse"))
+    fault = chaos_lab.fault(inject=broken, restore=lab.note("remise"))
+    found = run.once(fault, chaos_lab.field(), lab.tools())
+
+    assert "remise" in lab.journal
+    assert found.problems() == ["injection : le moteur refuse"]
+
+
+def test_restored_when_the_wait_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the time that the fault is held."""
+    lab = Lab([])
+    monkeypatch.setattr(run, "_pass", raising_pass)
+    fault = chaos_lab.fault(inject=lab.note("panne"), restore=lab.note("remise"))
+
+    with pytest.raises(ZeroDivisionError):
+        run.once(fault, chaos_lab.field(), lab.tools())
+    assert lab.journal == ["sain ?", "veilleur", "charges", "panne", "remise", *STEPS[-2:]]
+
+
+def raising_pass(_seconds: float, _what: str) -> None:
+    """Fail as no code of ours should."""
+    raise ZeroDivisionError
+
+
+def test_restored_on_interrupt() -> None:
+    """Ctrl-C during the fault: restored first, then the command ends."""
+    lab = Lab([])
+    fault = chaos_lab.fault(inject=raising(KeyboardInterrupt()), restore=lab.note("remise"))
+
+    with pytest.raises(KeyboardInterrupt):
+        run.once(fault, chaos_lab.field(), lab.tools())
+    assert "remise" in lab.journal
+
+
+@pytest.mark.parametrize("number", run.SIGNALS, ids=lambda number: number.name)
+def test_restore_is_not_interrupted(number: signal.Signals) -> None:
+    """A second Ctrl-C must not leave a pod cut from its cluster."""
+    lab = Lab([])
+
+    def restore(_field: Field) -> None:
+        os.kill(os.getpid(), number)
+        lab.journal.append("remise")
+
+    run.once(chaos_lab.fault(restore=restore), chaos_lab.field(), lab.tools())
+
+    assert "remise" in lab.journal
+
+
+def test_a_polite_kill_restores_too() -> None:
+    """SIGTERM, whose default ends Python without a `finally`."""
+    with pytest.raises(KeyboardInterrupt), run.terminated_as_interrupted():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_restore_that_fails_calls_for_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last resort looks everywhere; what it cannot do is told."""
+    monkeypatch.setattr(mend, "everything", lambda _topology, _home: ["pg1 : absent"])
+    lab = Lab([])
+    fault = chaos_lab.fault(restore=raising(CitadelleError("pg1 ne repart pas")))
+    found = run.once(fault, chaos_lab.field(), lab.tools())
+
+    assert found.problems() == ["remise en état : pg1 ne repart pas", "pg1 : absent"]
+
+
+def test_health_that_does_not_come_back() -> None:
+    """The deadline is the fault's own; the last state is in the report."""
+    lab = Lab([], ["pg2 ne réplique pas (starting)"])
+    found = run.once(chaos_lab.fault(deadline_seconds=0.01), chaos_lab.field(), lab.tools())
+
+    assert found.health_seconds is None
+    assert "pg2 ne réplique pas" in found.problems()[0]
+
+
+def test_held_beyond_the_lease() -> None:
+    """The lease is the cluster's own; an explicit duration replaces it."""
+    topology = factory.topology(PATRONI_TTL="44", PATRONI_LOOP_WAIT="1")
+
+    assert chaos_lab.fault(hold_seconds=8, past_lease=True).hold(topology) == 52
+    assert chaos_lab.fault(hold_seconds=8).hold(topology) == 8
+
+
+def test_an_explicit_duration() -> None:
+    """`--duration` holds every fault as long."""
+    lab = Lab([])
+    found = run.once(chaos_lab.fault(hold_seconds=3600), chaos_lab.field(), lab.tools(), 0.01)
+
+    assert 0.01 <= found.held_seconds < 60
+
+
+def test_strict_pooling_is_refused() -> None:
+    """The watcher cannot write past the poolers there: it would prove nothing."""
+    with pytest.raises(CitadelleError, match="POOLING=strict"):
+        run.require(factory.topology(POOLING="strict"))

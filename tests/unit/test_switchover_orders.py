@@ -1,0 +1,110 @@
+"""Orders to several consoles at once, over sockets that answer when they are told to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from psycopg.pq import ExecStatus
+
+from citadelle import poolers
+from citadelle.poolers import Database, Order
+
+DONE, REFUSED = b"1", b"0"
+LIMIT_SECONDS = 0.2
+
+
+class Result:
+    """A PGresult."""
+
+    def __init__(self, status: ExecStatus) -> None:
+        self.status = status
+
+    def get_error_message(self) -> str:
+        """Return PgBouncer's words."""
+        return "no such database: app"
+
+
+class Wire:
+    """A console and its libpq connection in one; the other end answers one byte."""
+
+    def __init__(self) -> None:
+        self.here, self.there = socket.socketpair()
+        self.pgconn = self
+        self.sent = b""
+        self.results: list[Result | None] = []
+
+    def fileno(self) -> int:
+        """Return what a selector waits for."""
+        return self.here.fileno()
+
+    def send_query(self, order: bytes) -> None:
+        """Note the order."""
+        self.sent = order
+
+    def flush(self) -> None:
+        """Nothing is buffered."""
+
+    def consume_input(self) -> None:
+        """Read the answer."""
+        good = self.here.recv(1) == DONE
+        status = ExecStatus.COMMAND_OK if good else ExecStatus.FATAL_ERROR
+        self.results = [Result(status), None]
+
+    def is_busy(self) -> bool:
+        """Tell whether the answer is still to come."""
+        return not self.results
+
+    def get_result(self) -> Result | None:
+        """Return one result, then None."""
+        return self.results.pop(0)
+
+
+@pytest.fixture
+def wires() -> Iterator[list[Any]]:
+    """Two consoles."""
+    both = [Wire(), Wire()]
+    yield both
+    for wire in both:
+        wire.here.close()
+        wire.there.close()
+
+
+def give(wires: list[Any]) -> list[str]:
+    """Give both an order; return the poolers that did not do it, with the reason."""
+    names = [Database(f"pgbouncer{n}", "app", False, False) for n in (1, 2)]
+    orders = [Order(d, "PAUSE app", wire) for d, wire in zip(names, wires, strict=True)]
+    return [f"{o.database.pooler} {o.error}" for o in poolers.give(orders, LIMIT_SECONDS)]
+
+
+def test_all_done(wires: list[Any]) -> None:
+    """Every console answered."""
+    for wire in wires:
+        wire.there.send(DONE)
+
+    assert give(wires) == []
+    assert [wire.sent for wire in wires] == [b"PAUSE app"] * 2
+
+
+def test_silence_has_a_limit(wires: list[Any]) -> None:
+    """A transaction that lasts: the other console's answer does not wait for it."""
+    wires[1].there.send(DONE)
+
+    assert give(wires) == ["pgbouncer1 "]
+
+
+def test_refusal_is_told(wires: list[Any]) -> None:
+    """In PgBouncer's words."""
+    wires[0].there.send(DONE)
+    wires[1].there.send(REFUSED)
+
+    assert give(wires) == ["pgbouncer2 no such database: app"]
+
+
+def test_orders_are_sent_before_any_answer(wires: list[Any]) -> None:
+    """Together: no pooler's clients wait for another pooler's transactions."""
+    give(wires)
+
+    assert [wire.sent for wire in wires] == [b"PAUSE app"] * 2

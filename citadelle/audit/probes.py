@@ -13,107 +13,90 @@ from ipaddress import IPv4Address
 from citadelle import clients
 from citadelle.audit.control import Cluster
 from citadelle.audit.reads import inside, once
+from citadelle.doors import DOORS, Demand, Door, Place, Protocol
 from citadelle.errors import CitadelleError
-from citadelle.topology import ETCD, HAPROXY, PG, Topology
+from citadelle.topology import Topology
+from citadelle.wire.records import SSL_ACCEPTED, SSL_REQUEST
 
 # A refusal comes in milliseconds.
 ANSWER_SECONDS = 4.0
 # A TLS alert comes in milliseconds; silence for this long means that the certificate was taken.
 SILENCE_SECONDS = 2.0
-# PostgreSQL manual, 53.7 (message formats): length, then a code.
-SSL_REQUEST = struct.pack("!II", 8, 80877103)
+# PostgreSQL manual, 53.7 (message formats): version 3.0.
 PROTOCOL = 196608
 HTTP_REQUEST = b"GET / HTTP/1.1\r\nHost: audit\r\nConnection: close\r\n\r\n"
 TCP_LISTEN = "0A"  # linux/net/tcp_states.h
 ENGINE_RESOLVER = "127.0.0.11"  # Docker's own, in every network namespace
+OPERATOR = "operator"
+
+# A certificate of the inventory, by its plane and its name.
+Shown = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Door:
-    """One port that speaks TLS: the plane of its certificate, and what the operator shows there.
+class Entrance:
+    """One address of one door."""
 
-    ``served`` names, in the inventory, whose certificate may answer.
-    """
+    door: Door
+    place: Place
 
-    name: str
-    host: str
-    port: int
-    plane: str
-    server_name: str
-    served: tuple[str, ...]
-    shown: str | None
-    postgres: bool = False
+    def __str__(self) -> str:
+        place = self.place
+        return f"{place.node}, porte « {self.door.name} » ({place.host}:{place.port})"
 
 
-def doors(topology: Topology) -> tuple[Door, ...]:
-    """Return every door that the operator's machine reaches."""
-    return (*_etcd(topology), *_pods(topology), *_published(topology))
+def entrances(topology: Topology) -> tuple[Entrance, ...]:
+    """Return every address of every door that answers the operator's machine."""
+    doors = (door for door in DOORS if door.sources is None)
+    return tuple(Entrance(door, place) for door in doors for place in door.places(topology))
 
 
-def _etcd(topology: Topology) -> Iterator[Door]:
-    s = topology.settings
-    for node in ETCD:
-        host = str(topology.address(node, "dcs"))
-        served = (node,)
-        client = ("dcs-client", node, served, "operator")
-        yield Door(f"{node} (clients)", host, s.etcd_client_port, *client)
-        yield Door(f"{node} (membres)", host, s.etcd_peer_port, "dcs-peer", node, served, node)
+def mutual(topology: Topology) -> tuple[Entrance, ...]:
+    """Return the addresses of the doors that want a client certificate."""
+    return tuple(e for e in entrances(topology) if e.door.demand is Demand.REQUIRED)
 
 
-def _pods(topology: Topology) -> Iterator[Door]:
-    s = topology.settings
-    for node in PG:
-        host = str(topology.address(node, "pg"))
-        served = (node,)
-        rest, tunnel = ("rest", node, served, "operator"), ("tunnel", node, served, HAPROXY[0])
-        yield Door(f"{node} (API REST)", host, s.patroni_rest_port, *rest)
-        yield Door(f"{node} (tunnel)", host, s.gateway_port, *tunnel)
-        yield Door(f"{node} (PostgreSQL)", host, s.pg_port, "server", node, served, None, True)
+def own(door: Door) -> Shown | None:
+    """Return a certificate that a door serves, the operator's if it is one; None: it asks none."""
+    if door.client_plane is None or not door.accepts:
+        return None
+    return door.client_plane, OPERATOR if OPERATOR in door.accepts else door.accepts[0]
 
 
-def _published(topology: Topology) -> Iterator[Door]:
-    for e in topology.endpoints:
-        name = f"{e.node} ({e.service})"
-        # Through rw and ro, TLS runs end to end to one of the PostgreSQL.
-        served = PG if e.service in ("rw", "ro") else (e.node,)
-        postgres = e.service != "admin"
-        yield Door(name, e.host, e.port, "server", e.node, served, None, postgres)
-
-
-def mutual(topology: Topology) -> tuple[Door, ...]:
-    """Return the doors that want a client certificate."""
-    return tuple(door for door in doors(topology) if door.shown)
-
-
-def context(cluster: Cluster, door: Door, shown: str | None) -> ssl.SSLContext:
-    """Return a TLS 1.3 context that trusts the door's plane and shows one of its certificates."""
-    return clients.context(cluster.home, door.plane, shown)
+def context(cluster: Cluster, door: Door, shown: Shown | None) -> ssl.SSLContext:
+    """Return a TLS 1.3 context that trusts a door's authority and shows any certificate."""
+    tls = clients.context(cluster.home, door.server_plane, None)
+    if shown:
+        stem = cluster.home.pki.joinpath(*shown)
+        tls.load_cert_chain(f"{stem}.crt", f"{stem}.key")
+    return tls
 
 
 @contextlib.contextmanager
-def session(door: Door, tls: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
+def session(entrance: Entrance, tls: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
     """Open TLS at a door, after PostgreSQL's negotiation where it has one.
 
     Raises:
         OSError: when the door refuses; ssl.SSLError (its alert) is one.
     """
-    with socket.create_connection((door.host, door.port), ANSWER_SECONDS) as raw:
-        if door.postgres:
+    place = entrance.place
+    with socket.create_connection((place.host, place.port), ANSWER_SECONDS) as raw:
+        if entrance.door.protocol is Protocol.POSTGRES:
             raw.sendall(SSL_REQUEST)
-            if raw.recv(1) != b"S":
+            if raw.recv(1) != SSL_ACCEPTED:
                 raise ConnectionError("TLS refusé à la négociation de PostgreSQL")
-        with tls.wrap_socket(raw, server_hostname=door.server_name) as found:
+        with tls.wrap_socket(raw, server_hostname=place.node) as found:
             yield found
 
 
-def refusal(door: Door, tls: ssl.SSLContext) -> str:
+def refusal(entrance: Entrance, tls: ssl.SSLContext) -> str:
     """Return the alert by which a door refuses; empty when it takes what it is shown.
 
     A client's certificate is judged after the client's handshake is over (RFC 8446, 4.4.2): only
     reading shows it. Nothing is sent, because bytes under way would turn the alert into a reset.
     """
     try:
-        with session(door, tls) as found:
+        with session(entrance, tls) as found:
             found.settimeout(SILENCE_SECONDS)
             with contextlib.suppress(TimeoutError):
                 found.recv(1)
@@ -139,14 +122,16 @@ def startup(user: str, database: str) -> bytes:
     return struct.pack("!II", 8 + len(words), PROTOCOL) + words
 
 
-def tls_command(cluster: Cluster, door: Door, option: str, *, certificate: bool = True) -> str:
+def tls_command(cluster: Cluster, entrance: Entrance, option: str, shown: Shown | None) -> str:
     """Return how an auditor does the same handshake."""
-    folder = (cluster.home.pki / door.plane).relative_to(cluster.home.path)
-    words = [f"openssl s_client -connect {door.host}:{door.port} -servername {door.server_name}"]
-    words += ["-starttls postgres"] if door.postgres else []
-    words += [option, f"-CAfile {folder}/ca.crt"]
-    if door.shown and certificate:
-        words.append(f"-cert {folder}/{door.shown}.crt -key {folder}/{door.shown}.key")
+    door, place = entrance.door, entrance.place
+    pki = cluster.home.pki.relative_to(cluster.home.path)
+    words = [f"openssl s_client -connect {place.host}:{place.port} -servername {place.node}"]
+    words += ["-starttls postgres"] if door.protocol is Protocol.POSTGRES else []
+    words += [option, f"-CAfile {pki}/{door.server_plane}/ca.crt"]
+    if shown:
+        stem = pki.joinpath(*shown)
+        words.append(f"-cert {stem}.crt -key {stem}.key")
     return " ".join(words)
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from typing import cast
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from citadelle.audit import probes
 from citadelle.audit.control import Cluster, Control, Finding
-from citadelle.audit.probes import Door
+from citadelle.audit.probes import Entrance
 from citadelle.audit.reads import everywhere, inside_command, judged, once
+from citadelle.doors import DOORS, NODES, Demand, Protocol
 from citadelle.inventory import PLANES
 from citadelle.pki_files import certificates
-from citadelle.topology import ETCD, HAPROXY, PG
+from citadelle.topology import ETCD
 
 ANSSI = "ANSSI SDE-NT-35 v1.2, "
 # TLS 1.3's suites with AEAD (RFC 8446, B.4), without the two for tiny devices.
@@ -23,26 +25,30 @@ SUITES = {
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
 }
-# Not the operator's plane: who shows one of these is at the wrong door.
-STRANGERS = {
-    "dcs-peer": ETCD[0],
-    "dcs-client": "operator",
-    "rest": "operator",
-    "tunnel": HAPROXY[0],
+# One certificate of each plane that a door asks for: at another's, who shows it is a stranger.
+STRANGERS = tuple(
+    shown for door in DOORS if door.demand is Demand.REQUIRED and (shown := probes.own(door))
+)
+# What a node also listens on inside, where no network leads: it is no door.
+LOOPBACK = {
+    "etcd": ("etcd_client_port",),
+    "pg": ("pg_port", "patroni_rest_port"),
+    "pgbouncer": ("pgbouncer_port",),
 }
 
 
 @once
-def _negotiated(cluster: Cluster, door: Door) -> tuple[str, str, bytes]:
+def _negotiated(cluster: Cluster, entrance: Entrance) -> tuple[str, str, bytes]:
     """Return the version, the suite and the certificate (DER) that a door gives."""
-    with probes.session(door, probes.context(cluster, door, door.shown)) as found:
+    tls = probes.context(cluster, entrance.door, probes.own(entrance.door))
+    with probes.session(entrance, tls) as found:
         suite = cast("tuple[str, str, int]", found.cipher())[0]
         return str(found.version()), suite, found.getpeercert(binary_form=True) or b""
 
 
-def _old(cluster: Cluster, door: Door) -> ssl.SSLContext:
+def _old(cluster: Cluster, entrance: Entrance) -> ssl.SSLContext:
     """Return a context that offers all that is older than 1.3, and nothing newer."""
-    tls = probes.context(cluster, door, door.shown)
+    tls = probes.context(cluster, entrance.door, probes.own(entrance.door))
     tls.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     tls.maximum_version = ssl.TLSVersion.TLSv1_2
     # OpenSSL's level 1 would not offer 1.0 and 1.1.
@@ -50,69 +56,69 @@ def _old(cluster: Cluster, door: Door) -> ssl.SSLContext:
     return tls
 
 
-def _all(cluster: Cluster) -> tuple[Door, ...]:
-    return probes.doors(cluster.topology)
+def _all(cluster: Cluster) -> tuple[Entrance, ...]:
+    return probes.entrances(cluster.topology)
+
+
+def _command(cluster: Cluster, option: str) -> str:
+    """Return how an auditor does one of these handshakes at the first door."""
+    first = _all(cluster)[0]
+    return probes.tls_command(cluster, first, option, probes.own(first.door))
 
 
 def _modern(cluster: Cluster) -> Finding:
-    seen = {door.name: _negotiated(cluster, door)[:2] for door in _all(cluster)}
+    seen = {entrance: _negotiated(cluster, entrance)[:2] for entrance in _all(cluster)}
     faults = [
-        f"{name} : {version}, {suite}"
-        for name, (version, suite) in seen.items()
+        f"{entrance} : {version}, {suite}"
+        for entrance, (version, suite) in seen.items()
         if version != "TLSv1.3" or suite not in SUITES
     ]
     suites = ", ".join(sorted({suite for _, suite in seen.values()}))
-    command = probes.tls_command(cluster, _all(cluster)[0], "-tls1_3")
-    return judged(faults, f"{len(seen)} portes : TLSv1.3 ; suites négociées : {suites}", command)
+    good = f"{len(seen)} portes : TLSv1.3 ; suites négociées : {suites}"
+    return judged(faults, good, _command(cluster, "-tls1_3"))
 
 
 def _no_downgrade(cluster: Cluster) -> Finding:
-    found = {door.name: probes.refusal(door, _old(cluster, door)) for door in _all(cluster)}
+    found = {
+        entrance: probes.refusal(entrance, _old(cluster, entrance)) for entrance in _all(cluster)
+    }
     faults = [
-        f"{name} : {reason or 'accepté'}"
-        for name, reason in found.items()
+        f"{entrance} : {reason or 'accepté'}"
+        for entrance, reason in found.items()
         if "PROTOCOL_VERSION" not in reason
     ]
     good = f"{len(found)} portes : TLS 1.2 et antérieurs refusés (alerte protocol_version)"
-    command = probes.tls_command(cluster, _all(cluster)[0], "-tls1_2")
-    return judged(faults, good, command)
+    return judged(faults, good, _command(cluster, "-tls1_2"))
 
 
 def _without_certificate(cluster: Cluster) -> Finding:
     found = probes.mutual(cluster.topology)
-    faults = list(_taken(found, {d: probes.context(cluster, d, None) for d in found}, "REQUIRED"))
+    contexts = {entrance: probes.context(cluster, entrance.door, None) for entrance in found}
     good = f"{len(found)} portes internes : alerte certificate_required"
-    command = probes.tls_command(cluster, found[0], "-tls1_3", certificate=False)
-    return judged(faults, good, command)
+    command = probes.tls_command(cluster, found[0], "-tls1_3", None)
+    return judged(_taken(contexts, "REQUIRED"), good, command)
 
 
 def _other_planes(cluster: Cluster) -> Finding:
     found = probes.mutual(cluster.topology)
     faults: list[str] = []
-    for plane, name in STRANGERS.items():
-        doors = [door for door in found if door.plane != plane]
-        contexts = {door: _stranger(cluster, door, plane, name) for door in doors}
-        faults += _taken(doors, contexts, "UNKNOWN_CA|BAD_CERTIFICATE")
+    for shown in STRANGERS:
+        elsewhere = [e for e in found if e.door.client_plane != shown[0]]
+        contexts = {
+            entrance: probes.context(cluster, entrance.door, shown) for entrance in elsewhere
+        }
+        faults += _taken(contexts, "UNKNOWN_CA|BAD_CERTIFICATE")
     good = f"{len(found)} portes × certificats des autres plans : tous refusés par une alerte TLS"
-    command = probes.tls_command(cluster, found[0], "-tls1_3")
-    return judged(faults, good, command.replace("dcs-client/operator", "rest/operator"))
+    stranger = next(shown for shown in STRANGERS if shown[0] != found[0].door.client_plane)
+    return judged(faults, good, probes.tls_command(cluster, found[0], "-tls1_3", stranger))
 
 
-def _stranger(cluster: Cluster, door: Door, plane: str, name: str) -> ssl.SSLContext:
-    tls = probes.context(cluster, door, None)
-    stem = cluster.home.pki / plane / name
-    tls.load_cert_chain(f"{stem}.crt", f"{stem}.key")
-    return tls
-
-
-def _taken(
-    doors: Iterable[Door], contexts: dict[Door, ssl.SSLContext], reasons: str
-) -> Iterator[str]:
+def _taken(contexts: dict[Entrance, ssl.SSLContext], reasons: str) -> Iterator[str]:
     """Yield the doors that did not refuse for one of these reasons."""
-    for door in doors:
-        said = probes.refusal(door, contexts[door])
+    for entrance, tls in contexts.items():
+        said = probes.refusal(entrance, tls)
         if not any(reason in said for reason in reasons.split("|")):
-            yield f"{door.name} : {said or 'accepté'}"
+            yield f"{entrance} : {said or 'accepté'}"
 
 
 def _served(cluster: Cluster) -> Finding:
@@ -123,28 +129,30 @@ def _served(cluster: Cluster) -> Finding:
     }
 
     def faults() -> Iterator[str]:
-        for door in _all(cluster):
-            served = _negotiated(cluster, door)[2]
-            if served not in [inventory.get((door.plane, name)) for name in door.served]:
-                yield f"{door.name} : certificat autre que celui de l'inventaire"
+        for entrance in _all(cluster):
+            door, served = entrance.door, _negotiated(cluster, entrance)[2]
+            wanted = [(door.server_plane, name) for name in door.shows(entrance.place.node)]
+            if served not in map(inventory.get, wanted):
+                yield f"{entrance} : certificat autre que celui de l'inventaire"
 
-    command = probes.tls_command(cluster, _all(cluster)[0], "-tls1_3 -showcerts")
-    return judged(
-        faults(), f"{len(_all(cluster))} portes : celui de l'inventaire, vérifié", command
-    )
+    good = f"{len(_all(cluster))} portes : celui de l'inventaire, vérifié"
+    return judged(faults(), good, _command(cluster, "-tls1_3 -showcerts"))
 
 
 def _clear(cluster: Cluster) -> Finding:
+    found = [e for e in _all(cluster) if e.door.protocol is Protocol.TLS]
+
     def faults() -> Iterator[str]:
-        for door in (d for d in _all(cluster) if not d.postgres):
-            answer = probes.answer_in_clear(door.host, door.port, probes.HTTP_REQUEST)
+        for entrance in found:
+            place = entrance.place
+            answer = probes.answer_in_clear(place.host, place.port, probes.HTTP_REQUEST)
             # etcd may say in clear that it wants TLS: an error, not a service.
             if answer and b" 400 " not in answer.partition(b"\r\n")[0]:
-                yield f"{door.name} : réponse en clair"
+                yield f"{entrance} : réponse en clair"
 
-    door = _all(cluster)[0]
+    place = found[0].place
     good = "etcd, API REST, tunnels, administration : une requête en clair n'a pas de réponse"
-    return judged(faults(), good, f"curl --include http://{door.host}:{door.port}/version")
+    return judged(faults(), good, f"curl --include http://{place.host}:{place.port}/version")
 
 
 def _ports(cluster: Cluster) -> Finding:
@@ -162,27 +170,18 @@ def _ports(cluster: Cluster) -> Finding:
 
 def expected_ports(cluster: Cluster) -> dict[str, frozenset[tuple[str, int]]]:
     """Return the addresses and ports that each node listens on, and no other."""
-    topology, s = cluster.topology, cluster.topology.settings
-    local = "127.0.0.1"
-    found = {}
-    for node in ETCD:
-        own = str(topology.address(node, "dcs"))
-        found[node] = {
-            (own, s.etcd_client_port),
-            (own, s.etcd_peer_port),
-            (local, s.etcd_client_port),
-        }
-    for node in PG:
-        own = str(topology.address(node, "pg"))
-        found[node] = {(own, s.gateway_port)}
-        found[node] |= {(a, p) for a in (own, local) for p in (s.pg_port, s.patroni_rest_port)}
-    for node in HAPROXY:
-        front, pool = str(topology.address(node, "front")), str(topology.address(node, "pool"))
-        found[node] = {
-            (a, p) for a in (front, pool) for p in (s.haproxy_rw_port, s.haproxy_ro_port)
-        }
-        found[node] |= {(front, s.haproxy_admin_port)}
+    found = {node: set(_loopback(cluster, kind)) for kind, nodes in NODES.items() for node in nodes}
+    for door in DOORS:
+        for place in door.places(cluster.topology):
+            # Published ports are the machine's, not the node's.
+            if ip_address(place.host) in cluster.topology.subnets[door.network]:
+                found[place.node].add((place.host, place.port))
     return {name: frozenset(places) for name, places in found.items()}
+
+
+def _loopback(cluster: Cluster, kind: str) -> Iterable[tuple[str, int]]:
+    settings = cluster.topology.settings
+    return (("127.0.0.1", getattr(settings, port)) for port in LOOPBACK.get(kind, ()))
 
 
 CONTROLS = (

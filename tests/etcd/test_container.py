@@ -1,4 +1,7 @@
-"""The inside of an etcd container: what a break-in would find there."""
+"""The inside of an etcd container.
+
+What all containers are like: tests/security/test_containers.py.
+"""
 
 from __future__ import annotations
 
@@ -7,61 +10,21 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from citadelle.inventory import ETCD_PEER_NAME
-from citadelle.topology import ETCD, UID, Role, Topology
+from citadelle.topology import ETCD, Topology
 from tests.conftest import Containers
-from tests.etcd import _probes
+from tests.probes import kernel
 
 pytestmark = pytest.mark.parametrize("node", ETCD)
-
-
-def test_runs_as_its_own_account(container: Containers, node: str) -> None:
-    """Real, effective, saved and file-system user are etcd's: none to climb back to."""
-    assert set(_probes.process(container(node))["Uid"].split()) == {str(UID[Role.ETCD])}
-
-
-@pytest.mark.parametrize("kind", ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
-def test_has_no_capability(container: Containers, node: str, kind: str) -> None:
-    """A flaw in etcd gives no power over the kernel, not even through a set-uid program."""
-    assert int(_probes.process(container(node))[kind], 16) == 0
-
-
-def test_cannot_gain_privileges(container: Containers, node: str) -> None:
-    """A set-uid program gives nothing."""
-    assert _probes.process(container(node))["NoNewPrivs"] == "1"
-
-
-def test_system_calls_are_filtered(container: Containers, node: str) -> None:
-    """The engine's seccomp filter is on (mode 2): unusual system calls are attack surface."""
-    assert _probes.process(container(node))["Seccomp"] == "2"
-
-
-@pytest.mark.parametrize("place", ["/", "/tmp", "/etc/citadelle", "/usr/bin"])
-def test_file_system_is_read_only(container: Containers, node: str, place: str) -> None:
-    """An attacker has nowhere to leave a program, nor can he change the configuration."""
-    result = container(node).run("touch %s", f"{place}/probe")
-    assert "Read-only file system" in result.stderr
-
-
-def test_delivered_files_are_its_own_only(container: Containers, node: str) -> None:
-    """Keys and configuration: mode 0400, owned by etcd."""
-    assert _probes.strays(container(node), UID[Role.ETCD]) == []
 
 
 def test_listens_only_where_intended(container: Containers, topology: Topology, node: str) -> None:
     """Peers and clients on the dcs network, clients on loopback: no metrics or debug port."""
     s, address = topology.settings, str(topology.address(node, "dcs"))
-    assert _probes.listeners(container(node)) == {
+    assert kernel.listeners(container(node)) == {
         (address, s.etcd_peer_port),
         (address, s.etcd_client_port),
         ("127.0.0.1", s.etcd_client_port),
     }
-
-
-def test_environment_holds_no_secret(container: Containers, topology: Topology, node: str) -> None:
-    """The environment is shown by ``docker inspect`` and kept in crash dumps."""
-    environment = container(node).file("/proc/1/environ").content_string
-    values = [secret.reveal() for secret in topology.settings.secrets().values()]
-    assert _probes.leaked(environment, values) == 0
 
 
 def _certificate(container: Containers, node: str, name: str) -> x509.Certificate:

@@ -7,7 +7,7 @@ import pytest
 
 from citadelle import etcd
 from citadelle.topology import ETCD, Topology
-from tests.etcd.conftest import Caller
+from tests.probes.etcd import Caller
 
 # etcd's own words, for both ways to ask without a user (it looks for the Accept header to tell
 # its gateway's calls from others).

@@ -10,7 +10,7 @@ import pytest
 from citadelle.etcd import Etcd
 from citadelle.topology import ETCD, Topology
 from citadelle.workspace import Home
-from tests.etcd.conftest import Caller
+from tests.probes.etcd import Caller
 
 # etcd 3.5.30 closed the last way round its RBAC that is known for reads (its CHANGELOG-3.5).
 OLDEST_SAFE = (3, 5, 30)

@@ -1,19 +1,21 @@
-"""The administration page of each load balancer, and its stats socket."""
+"""The administration page of each load balancer, and its stats socket.
+
+Any way to change state through the page: tests/security/test_admin_page.py; clear text and older
+versions of TLS: tests/security (test_clear_text.py, test_protocols.py).
+"""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import httpx
 import pytest
 from testinfra.host import Host
 
-from citadelle import clients
 from citadelle.topology import Topology
 from citadelle.workspace import Home
-from tests.haproxy import _wire
+from tests.probes import admin
 
 SOCKET = "/run/haproxy/stats.sock"
 Ask = Callable[..., httpx.Response]
@@ -28,16 +30,8 @@ def right(topology: Topology) -> tuple[str, str]:
 
 @pytest.fixture
 def ask(topology: Topology, home: Home, balancer: str) -> Ask:
-    """Send one HTTPS request to the page, the load balancer's own name verified."""
-    point = topology.endpoint("admin", balancer)
-    tls = clients.context(home, "admin", None)
-
-    def asked(method: str = "GET", **options: Any) -> httpx.Response:  # noqa: ANN401  # passed on
-        return clients.request(
-            tls, method, point.host, point.port, "/", server_name=balancer, **options
-        )
-
-    return asked
+    """Send one HTTPS request to the page."""
+    return partial(admin.ask, topology, home, balancer)
 
 
 def test_right_credentials_open_the_page(ask: Ask, right: tuple[str, str]) -> None:
@@ -62,33 +56,12 @@ def test_the_password_opens_for_its_user_only(ask: Ask, right: tuple[str, str], 
     assert ask(auth=(user, right[1])).status_code == 401
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_page_is_read_only(ask: Ask, right: tuple[str, str], method: str) -> None:
-    """Not even the administrator drains a server from a browser (CSRF would do it for him)."""
-    assert ask(method, auth=right).status_code == 405
-
-
 def test_version_is_hidden(
     ask: Ask, right: tuple[str, str], container: Callable[[str], Host], balancer: str
 ) -> None:
     """A version tells an attacker which flaws to try."""
     version = container(balancer).check_output("haproxy -v").split()[2]
     assert version.split("-")[0] not in ask(auth=right).text
-
-
-def test_http_in_clear_is_refused(topology: Topology, balancer: str) -> None:
-    """The password would travel in clear."""
-    point = topology.endpoint("admin", balancer)
-    assert _wire.answer(point.host, point.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""
-
-
-def test_tls_1_2_is_refused(topology: Topology, home: Home, balancer: str) -> None:
-    """No downgrade to weaker suites."""
-    point = topology.endpoint("admin", balancer)
-    tls = ssl.create_default_context(cafile=str(home.pki / "admin" / "ca.crt"))
-    tls.maximum_version = ssl.TLSVersion.TLSv1_2
-    with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
-        _wire.answer(point.host, point.port, b"", tls, balancer)
 
 
 def test_file_holds_a_hash_only(

@@ -1,4 +1,8 @@
-"""The door of 5000 and 5001: TLS or nothing, before anything reaches PostgreSQL."""
+"""The door of 5000 and 5001: TLS or nothing, before anything reaches PostgreSQL.
+
+Other beginnings in clear, older versions, other authorities, other accounts: tests/security
+(test_clear_text.py, test_protocols.py, test_servers.py, test_passwords.py).
+"""
 
 from __future__ import annotations
 
@@ -11,38 +15,34 @@ import psycopg
 import pytest
 
 from citadelle.topology import HAPROXY, Endpoint, Topology
-from citadelle.workspace import Home
-from tests.haproxy import _wire
 from tests.haproxy.conftest import Connect
+from tests.probes import postgres, proxy, tls
 
 # inspect-delay is 5 s; the rest is a slow machine.
 CUT_SECONDS = 8.0
 # What a client can start with and never finish.
 UNFINISHED = {
     "silence": b"",
-    "half an SSLRequest": _wire.SSL_REQUEST[:4],
+    "half an SSLRequest": postgres.SSL_REQUEST[:4],
     "half a ClientHello": bytes.fromhex("160301020001"),
 }
 REFUSED = {
-    "startup packet in clear": _wire.startup("app_owner", "app"),
-    "cancel request in clear": _wire.CANCEL_REQUEST,
-    "GSSAPI request": _wire.GSS_REQUEST,
-    "HTTP": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "cancel request in clear": postgres.CANCEL_REQUEST,
+    "GSSAPI request": postgres.GSS_REQUEST,
     "SSH": b"SSH-2.0-OpenSSH_10.0\r\n",
-    "zeros": bytes(64),
-    "PROXY v2 of our own": _wire.claim("127.0.0.1") + _wire.SSL_REQUEST,
+    "PROXY v2 of our own": proxy.claim("127.0.0.1") + postgres.SSL_REQUEST,
 }
 
 
 def test_ssl_request_is_answered(entrance: Endpoint) -> None:
     """PostgreSQL itself agrees to TLS (and the refusals below are not a dead port)."""
-    assert _wire.answer(entrance.host, entrance.port, _wire.SSL_REQUEST) == b"S"
+    assert tls.answer(entrance.host, entrance.port, postgres.SSL_REQUEST) == b"S"
 
 
 @pytest.mark.parametrize("payload", REFUSED.values(), ids=REFUSED)
 def test_anything_but_tls_is_cut_without_an_answer(entrance: Endpoint, payload: bytes) -> None:
     """User names and statements in clear, or attacks on the server, stop at the door."""
-    assert _wire.answer(entrance.host, entrance.port, payload) == b""
+    assert tls.answer(entrance.host, entrance.port, payload) == b""
 
 
 @pytest.fixture(scope="module")
@@ -73,33 +73,7 @@ def test_client_that_does_not_finish_is_cut(
     assert client.recv(1) == b""
 
 
-def test_libpq_without_tls_is_refused(enter: Connect) -> None:
-    """An application configured without TLS does not work at all, rather than in clear."""
-    with pytest.raises(psycopg.OperationalError, match="server closed the connection"):
-        enter(sslmode="disable")
-
-
-def test_tls_1_2_is_refused(enter: Connect) -> None:
-    """PostgreSQL, at the end of the TLS, speaks 1.3 only: no downgrade to weaker suites."""
-    with pytest.raises(psycopg.OperationalError, match="alert protocol version"):
-        enter(ssl_max_protocol_version="TLSv1.2")
-
-
-@pytest.mark.parametrize("plane", ["dcs-peer", "dcs-client", "rest", "tunnel", "pg-client"])
-def test_server_is_not_vouched_for_by_another_plane(enter: Connect, home: Home, plane: str) -> None:
-    """Whoever steals another authority's key cannot pass for PostgreSQL."""
-    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
-        enter(sslrootcert=str(home.pki / plane / "ca.crt"))
-
-
 def test_wrong_password_is_refused(enter: Connect) -> None:
     """The entrance proves nobody: PostgreSQL still asks for the application's password."""
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         enter(password="not-the-password-at-all")
-
-
-def test_superuser_is_refused(enter: Connect, topology: Topology) -> None:
-    """Even with the right password: the real client address is not the pod's loopback."""
-    s = topology.settings
-    with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf rejects connection"):
-        enter(user=s.postgres_user, password=s.postgres_password.reveal())

@@ -11,8 +11,8 @@ import pytest
 from testinfra.host import Host
 
 from citadelle.topology import PG, Topology
-from tests.haproxy import _cancel
 from tests.haproxy.conftest import Connect
+from tests.probes import cancel
 
 STATS = "echo 'show stat' | socat - /run/haproxy/stats.sock"
 
@@ -75,4 +75,4 @@ def test_direct_tls_enters(enter: Connect) -> None:
 def test_statement_can_be_cancelled(enter: Connect) -> None:
     """A cancel request is a second connection: TLS too, and it must find the same server."""
     with enter() as connection, enter() as watcher:
-        assert "due to user request" in _cancel.outcome(connection, watcher)
+        assert "due to user request" in cancel.outcome(connection, watcher)

@@ -12,9 +12,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from citadelle.topology import ETCD, PG, Topology
+from citadelle import clients
+from citadelle.topology import ETCD, HAPROXY, PG, Topology
 from citadelle.workspace import Home
-from tests.haproxy import _certificates, _wire
+from tests.probes import postgres, proxy, tls
 
 # Written as they are announced; IPv4 addresses that IPv6 can also spell, in both spellings.
 FORGED = (
@@ -35,13 +36,13 @@ FORGED = (
     "2001:db8::7",
 )
 MEMBERS = (*((p, n) for p in PG for n in ("dcs", "pg")), *((e, "dcs") for e in ETCD))
-LOOPBACK = _wire.addresses(IPv4Address("127.0.0.1"), IPv4Address("127.0.0.1"))
+LOOPBACK = proxy.addresses(IPv4Address("127.0.0.1"), IPv4Address("127.0.0.1"))
 WITHOUT_ADDRESS = {
-    "LOCAL": _wire.header(_wire.LOCAL, _wire.UNSPEC, b""),
-    "LOCAL that carries loopback": _wire.header(_wire.LOCAL, _wire.TCP4, LOOPBACK),
-    "UNSPEC": _wire.header(_wire.PROXY, _wire.UNSPEC, b""),
-    "UNSPEC that carries loopback": _wire.header(_wire.PROXY, _wire.UNSPEC, LOOPBACK),
-    "unix socket": _wire.header(_wire.PROXY, _wire.UNIX, bytes(216)),
+    "LOCAL": proxy.header(proxy.LOCAL, proxy.UNSPEC, b""),
+    "LOCAL that carries loopback": proxy.header(proxy.LOCAL, proxy.TCP4, LOOPBACK),
+    "UNSPEC": proxy.header(proxy.PROXY, proxy.UNSPEC, b""),
+    "UNSPEC that carries loopback": proxy.header(proxy.PROXY, proxy.UNSPEC, LOOPBACK),
+    "unix socket": proxy.header(proxy.PROXY, proxy.UNIX, bytes(216)),
     "v1 UNKNOWN": b"PROXY UNKNOWN\r\n",
     "v1 loopback": b"PROXY TCP4 127.0.0.1 127.0.0.1 40000 5432\r\n",
     "v1 loopback in IPv6": b"PROXY TCP6 ::ffff:127.0.0.1 ::1 40000 5432\r\n",
@@ -58,32 +59,32 @@ def pod(request: pytest.FixtureRequest) -> str:
 class Stolen:
     """A load balancer's tunnel key in the wrong hands, at one pod's gateway."""
 
-    def __init__(self, topology: Topology, tls: ssl.SSLContext, pod: str) -> None:
+    def __init__(self, topology: Topology, context: ssl.SSLContext, pod: str) -> None:
         self.place = str(topology.address(pod, "pg")), topology.settings.gateway_port
-        self.tls, self.pod = tls, pod
+        self.context, self.pod = context, pod
 
     def says(self, header: bytes) -> bytes:
         """Ask PostgreSQL for TLS after this PROXY header; return its answer."""
-        return _wire.answer(*self.place, header + _wire.SSL_REQUEST, self.tls, self.pod)
+        return tls.answer(*self.place, header + postgres.SSL_REQUEST, self.context, self.pod)
 
 
 @pytest.fixture
 def stolen(topology: Topology, home: Home, pod: str) -> Stolen:
     """The key of haproxy1, at each pod's gateway."""
-    tls = _certificates.context(home, "tunnel", home.pki / "tunnel" / "haproxy1")
-    return Stolen(topology, tls, pod)
+    context = clients.context(home, "tunnel", HAPROXY[0])
+    return Stolen(topology, context, pod)
 
 
 @pytest.mark.parametrize("source", ["203.0.113.7", "192.168.1.1", "10.0.0.1", "223.255.255.254"])
 def test_outside_address_passes(stolen: Stolen, source: str) -> None:
     """Clients of anywhere pass: the refusals below are about their address alone."""
-    assert stolen.says(_wire.claim(source)) == b"S"
+    assert stolen.says(proxy.claim(source)) == b"S"
 
 
 @pytest.mark.parametrize("source", FORGED)
 def test_impossible_address_is_refused(stolen: Stolen, source: str) -> None:
     """Loopback would be the superuser's line of pg_hba.conf; the others are no client's."""
-    assert stolen.says(_wire.claim(source)) == b""
+    assert stolen.says(proxy.claim(source)) == b""
 
 
 @pytest.mark.parametrize(("node", "network"), MEMBERS)
@@ -91,7 +92,7 @@ def test_members_address_is_refused(
     stolen: Stolen, topology: Topology, node: str, network: str
 ) -> None:
     """A pod's address would be the replication lines of pg_hba.conf; etcd's has no business."""
-    assert stolen.says(_wire.claim(str(topology.address(node, network)))) == b""
+    assert stolen.says(proxy.claim(str(topology.address(node, network)))) == b""
 
 
 @pytest.mark.parametrize("network", ["dcs", "pg"])
@@ -99,7 +100,7 @@ def test_pods_own_address_is_refused_in_ipv6_too(
     stolen: Stolen, topology: Topology, pod: str, network: str
 ) -> None:
     """The same address in the other spelling (RFC 4291, 2.5.5.2) is the same lie."""
-    assert stolen.says(_wire.claim(f"::ffff:{topology.address(pod, network)}")) == b""
+    assert stolen.says(proxy.claim(f"::ffff:{topology.address(pod, network)}")) == b""
 
 
 @pytest.mark.parametrize("header", WITHOUT_ADDRESS.values(), ids=WITHOUT_ADDRESS)

@@ -9,7 +9,7 @@ import pytest
 from citadelle.patroni import Patroni
 from citadelle.topology import PG, Topology
 from citadelle.workspace import Home
-from tests.patroni import _probes
+from tests.probes import postgres
 
 
 def _roles(topology: Topology, home: Home) -> dict[str, str]:
@@ -24,7 +24,7 @@ def test_one_leader(topology: Topology, home: Home) -> None:
 @pytest.mark.parametrize("node", PG)
 def test_only_the_leader_is_out_of_recovery(topology: Topology, leader: str, node: str) -> None:
     """PostgreSQL itself agrees with Patroni: two primaries would be a split brain."""
-    recovery = _probes.rows(topology, node, "SELECT pg_is_in_recovery();")
+    recovery = postgres.rows(topology, node, "SELECT pg_is_in_recovery();")
     assert recovery == ["f" if node == leader else "t"]
 
 
@@ -36,7 +36,7 @@ def test_both_replicas_stream(topology: Topology, leader: str) -> None:
     )
     user = topology.settings.replicator_user
     expected = [f"{node}|streaming|TLSv1.3|{user}" for node in PG if node != leader]
-    assert _probes.rows(topology, leader, sql) == expected
+    assert postgres.rows(topology, leader, sql) == expected
 
 
 def test_one_synchronous_standby(topology: Topology, home: Home) -> None:
@@ -56,8 +56,8 @@ def test_postgresql_waits_for_that_standby(topology: Topology, home: Home, leade
     """What Patroni calls synchronous is what the primary waits for."""
     standby = next(n for n, r in _roles(topology, home).items() if r == "sync_standby")
     sql = "SELECT application_name FROM pg_stat_replication WHERE sync_state = 'sync';"
-    names = _probes.rows(topology, leader, "SHOW synchronous_standby_names;")
-    assert (names, _probes.rows(topology, leader, sql)) == ([standby], [standby])
+    names = postgres.rows(topology, leader, "SHOW synchronous_standby_names;")
+    assert (names, postgres.rows(topology, leader, sql)) == ([standby], [standby])
 
 
 @pytest.mark.parametrize("node", PG)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from citadelle.topology import PG, Topology
-from tests.patroni import _probes
+from tests.probes import postgres
 
 pytestmark = pytest.mark.parametrize("node", PG)
 # Line type and method: TLS with SCRAM, the socket with the system account, or a refusal.
@@ -20,7 +20,7 @@ ALLOWED = {
 
 def _rows(topology: Topology, node: str, columns: str, where: str = "true") -> list[str]:
     sql = f"SELECT {columns} FROM pg_hba_file_rules WHERE {where} ORDER BY rule_number;"  # noqa: S608  # ours
-    return _probes.rows(topology, node, sql)
+    return postgres.rows(topology, node, sql)
 
 
 def test_no_line_in_error(topology: Topology, node: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from citadelle.topology import PG, Topology
-from tests.patroni import _probes
+from tests.patroni import _hostile
 
 NODE = PG[0]
 EVIL = "/tmp/evil"
@@ -69,13 +69,13 @@ STANDBY = {"standby_cluster": {"host": "evil", "restore_command": EVIL}}
 @pytest.fixture(scope="module")
 def honest(topology: Topology) -> dict[str, Any]:
     """The configuration when etcd says nothing: what is pinned locally."""
-    return _probes.merged(topology, NODE, {"ttl": topology.settings.patroni_ttl})
+    return _hostile.merged(topology, NODE, {"ttl": topology.settings.patroni_ttl})
 
 
 @pytest.fixture(scope="module")
 def attacked(topology: Topology) -> dict[str, Any]:
     """The configuration under the hostile ``/config``."""
-    return _probes.merged(topology, NODE, HOSTILE)
+    return _hostile.merged(topology, NODE, HOSTILE)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -104,7 +104,7 @@ def test_section_is_pinned(honest: dict[str, Any], attacked: dict[str, Any], nam
 )
 def test_standby_cluster_names_no_command(topology: Topology) -> None:
     """Known hole: ``standby_cluster`` has no local counterpart that Patroni would prefer."""
-    found = _probes.merged(topology, NODE, STANDBY)
+    found = _hostile.merged(topology, NODE, STANDBY)
     assert found["standby_cluster"]["restore_command"] != EVIL
 
 
@@ -114,4 +114,4 @@ def test_standby_cluster_names_no_command(topology: Topology) -> None:
 )
 def test_member_key_names_no_command(topology: Topology) -> None:
     """Known hole: a replica believes the command that the leader's key in etcd names."""
-    assert _probes.followed(topology, NODE) != EVIL
+    assert _hostile.followed(topology, NODE) != EVIL

@@ -1,77 +1,101 @@
-"""The REST guard (8008): whose certificate passes TLS, and the password behind it."""
+"""The REST guard (8008): what each certificate of the plane ``rest`` may ask.
+
+Whom TLS refuses there: tests/security/test_certificates.py; who has a certificate and not the
+right password: tests/security/test_rest_endpoints.py.
+"""
 
 from __future__ import annotations
-
-import ssl
 
 import httpx
 import pytest
 
-from citadelle import clients
-from citadelle.topology import PG, Topology
+from citadelle.topology import HAPROXY, PG, Topology
 from citadelle.workspace import Home
-from tests.etcd import _probes as tls_probes
-from tests.patroni import _probes
+from tests.probes import rest
 
-NODE = PG[0]
-
-
-def _knock(topology: Topology, tls: ssl.SSLContext, node: str = NODE) -> None:
-    port = topology.settings.patroni_rest_port
-    tls_probes.handshake(tls, topology.address(node, "pg"), port, node)
+PEER = PG[1]
 
 
-@pytest.mark.parametrize("node", PG)
-def test_no_certificate_is_refused(topology: Topology, home: Home, node: str) -> None:
-    """Patroni asks no password for reads: the certificate is what protects them."""
-    with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
-        _knock(topology, clients.context(home, "rest", None), node)
+class Guard:
+    """The guard of one pod."""
+
+    def __init__(self, topology: Topology, home: Home) -> None:
+        self.topology, self.home = topology, home
+
+    def ask(self, name: str, order: str) -> httpx.Response:
+        """Send an order (``GET /path``) with a certificate; an empty body where one is due."""
+        body: object = {} if order.startswith(("POST", "PATCH", "PUT")) else None
+        return rest.ask(self.topology, self.home, name, order, body=body)
+
+    def denies(self, name: str, order: str) -> bool:
+        """Tell whether the guard itself refuses."""
+        return rest.denied(self.ask(name, order))
 
 
-@pytest.mark.parametrize("plane", [p for p in tls_probes.EXAMPLES if p != "rest"])
-def test_other_plane_is_refused(topology: Topology, home: Home, plane: str) -> None:
-    """A certificate stolen from another plane opens nothing here."""
-    shown = home.pki / plane / tls_probes.EXAMPLES[plane]
-    with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
-        _knock(topology, tls_probes.context(home, "rest", shown))
+@pytest.fixture
+def guard(topology: Topology, home: Home) -> Guard:
+    """The first pod's guard."""
+    return Guard(topology, home)
 
 
-def test_server_certificate_is_no_client(topology: Topology, home: Home) -> None:
-    """A server's certificate of this very plane does not make a client."""
-    with pytest.raises(ssl.SSLError, match="UNSUPPORTED_CERTIFICATE"):
-        _knock(topology, _probes.rest(home, f"loopback.{NODE}"))
+HEALTH = ["/primary", "/replica", "/health", "/liveness", "/readiness"]
+# Patroni's answers to a health question: yes or no.
+VERDICTS = (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE)
+READS = ["/config", "/cluster", "/patroni", "/history", "/metrics", "/", "//config", "/%63onfig"]
+CHANGES = [
+    "POST /restart",
+    "POST /reload",
+    "POST /reinitialize",
+    "POST /switchover",
+    "POST /failover",
+    "PATCH /config",
+    "PUT /config",
+    "DELETE /switchover",
+    "DELETE /restart",
+]
+# Nobody uses them here, and Patroni asks no password for /mpp.
+CLOSED = ["POST /mpp", "GET /mpp", "POST /citus", "POST /sigterm"]
 
 
-def test_tls_1_2_is_refused(topology: Topology, home: Home) -> None:
-    """All clients are ours: nothing old to spare, no downgrade."""
-    tls = _probes.rest(home, "operator")
-    tls.minimum_version = tls.maximum_version = ssl.TLSVersion.TLSv1_2
-    with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
-        _knock(topology, tls)
+@pytest.mark.parametrize("path", HEALTH)
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+@pytest.mark.parametrize("name", HAPROXY)
+def test_load_balancer_checks_health(guard: Guard, name: str, method: str, path: str) -> None:
+    """The health checks of HAProxy get Patroni's verdict."""
+    assert guard.ask(name, f"{method} {path}").status_code in VERDICTS
 
 
-def test_clear_text_is_refused(topology: Topology) -> None:
-    """A request in clear gets no HTTP answer: the connection ends."""
-    address, port = topology.address(NODE, "pg"), topology.settings.patroni_rest_port
-    try:
-        line = tls_probes.first_line(None, address, port, NODE, "/health")
-    except ConnectionResetError:
-        line = ""
-    assert "HTTP" not in line
+@pytest.mark.parametrize("path", READS)
+def test_load_balancer_reads_nothing_else(guard: Guard, path: str) -> None:
+    """A stolen HAProxy key does not show parameters, addresses or history."""
+    assert guard.denies(HAPROXY[0], f"GET {path}")
 
 
-@pytest.mark.parametrize("password", [None, "wrong-password-of-a-test"])
-def test_operator_needs_the_password(topology: Topology, home: Home, password: str | None) -> None:
-    """The operator's stolen key alone reconfigures nothing."""
-    user = topology.settings.patroni_rest_user
-    answer = clients.request(
-        _probes.rest(home, "operator"),
-        "PATCH",
-        topology.address(NODE, "pg"),
-        topology.settings.patroni_rest_port,
-        "/config",
-        server_name=NODE,
-        body={},
-        auth=(user, password) if password else None,
-    )
-    assert answer.status_code == httpx.codes.UNAUTHORIZED
+@pytest.mark.parametrize("order", [*CHANGES, *CLOSED, "POST /primary", "POST /failsafe"])
+def test_load_balancer_changes_nothing(guard: Guard, order: str) -> None:
+    """... nor does it restart, switch or reconfigure anything."""
+    assert guard.denies(HAPROXY[0], order)
+
+
+@pytest.mark.parametrize("path", ["/patroni", "/cluster", "/config", "/health"])
+def test_member_reads(guard: Guard, path: str) -> None:
+    """Members ask each other for their state before an election."""
+    assert guard.ask(f"patroni.{PEER}", f"GET {path}").status_code in VERDICTS
+
+
+@pytest.mark.parametrize("order", [*CHANGES, *CLOSED])
+def test_member_changes_nothing(guard: Guard, order: str) -> None:
+    """One broken-in node does not drive the others."""
+    assert guard.denies(f"patroni.{PEER}", order)
+
+
+@pytest.mark.parametrize("order", ["GET /primary", "GET /patroni", "PATCH /config"])
+def test_gateway_certificate_opens_no_guard(guard: Guard, order: str) -> None:
+    """A gateway's certificate, of the right authority, is only for its own Patroni."""
+    assert guard.denies(f"gateway.{PEER}", order)
+
+
+@pytest.mark.parametrize("order", CLOSED)
+def test_operator_has_no_use_for_it(guard: Guard, order: str) -> None:
+    """Endpoints without a password stay shut, even for the operator."""
+    assert guard.denies("operator", order)

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from citadelle import clients
-from citadelle.topology import PG, Topology
+from citadelle.topology import HAPROXY, PG, Topology
 from citadelle.workspace import Home
-from tests.patroni import _probes
+from tests.probes import rest
 
 NODE = PG[0]
 # The guard cuts a handshake or a request after 5 s; the rest is the machine's own slowness.
@@ -28,7 +28,7 @@ def test_idle_connection_is_cut(topology: Topology, home: Home, handshaken: bool
     with ExitStack() as stack:
         connection = stack.enter_context(socket.create_connection(address))
         if handshaken:
-            tls = _probes.rest(home, "operator")
+            tls = clients.context(home, "rest", "operator")
             connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=NODE))
         connection.settimeout(CUT_SECONDS)
         start = time.monotonic()
@@ -43,7 +43,5 @@ def test_idle_connections_freeze_nothing(topology: Topology, home: Home) -> None
     with ExitStack() as stack:
         for _ in range(IDLE):
             stack.enter_context(socket.create_connection(address))
-        answer = clients.request(
-            _probes.rest(home, "haproxy1"), "GET", *address, "/health", server_name=NODE
-        )
+        answer = rest.ask(topology, home, HAPROXY[0], "GET /health", node=NODE)
     assert answer.status_code == httpx.codes.OK

@@ -1,4 +1,8 @@
-"""Roles and grants of PostgreSQL: the least for each, and what PgBouncer may look up."""
+"""Roles and grants of PostgreSQL: the least for each, and what PgBouncer may look up.
+
+What each role is refused when it tries: tests/security (test_internal_rights.py,
+test_application_sql.py).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import pytest
 
 from citadelle import accounts
 from citadelle.topology import Topology
-from tests.patroni import _probes
+from tests.probes import postgres
 
 POWERS = ["rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls"]
 PLAIN = ["app", "monitoring", "pgbouncer_auth", "rewind"]
@@ -21,33 +25,33 @@ def _user(topology: Topology, kind: str) -> str:
 def test_role_lacks_power(topology: Topology, leader: str, kind: str, power: str) -> None:
     """A stolen application or monitoring password administers nothing."""
     sql = f"SELECT {power} FROM pg_roles WHERE rolname = '{_user(topology, kind)}';"  # noqa: S608  # ours
-    assert _probes.rows(topology, leader, sql) == ["f"]
+    assert postgres.rows(topology, leader, sql) == ["f"]
 
 
 def test_one_superuser(topology: Topology, leader: str) -> None:
     """No second superuser was left behind."""
     sql = "SELECT rolname FROM pg_roles WHERE rolsuper;"
-    assert _probes.rows(topology, leader, sql) == [_user(topology, "postgres")]
+    assert postgres.rows(topology, leader, sql) == [_user(topology, "postgres")]
 
 
 def test_login_roles_are_those_of_env(topology: Topology, leader: str) -> None:
     """Nobody else can log in."""
     kinds = (*accounts.PATRONI_ROLES, *accounts.OWN_ROLES)
     sql = "SELECT rolname FROM pg_roles WHERE rolcanlogin;"
-    assert set(_probes.rows(topology, leader, sql)) == {_user(topology, kind) for kind in kinds}
+    assert set(postgres.rows(topology, leader, sql)) == {_user(topology, kind) for kind in kinds}
 
 
 def test_passwords_are_scram(topology: Topology, leader: str) -> None:
     """A stolen copy of the catalogue gives neither a password nor an md5 that logs in."""
     sql = "SELECT rolname FROM pg_authid WHERE rolcanlogin AND rolpassword IS NOT NULL"
     sql += " AND rolpassword NOT LIKE 'SCRAM-SHA-256$%';"
-    assert _probes.rows(topology, leader, sql) == []
+    assert postgres.rows(topology, leader, sql) == []
 
 
 def test_every_login_role_has_a_password(topology: Topology, leader: str) -> None:
     """... none is left without one."""
     sql = "SELECT rolname FROM pg_authid WHERE rolcanlogin AND rolpassword IS NULL;"
-    assert _probes.rows(topology, leader, sql) == []
+    assert postgres.rows(topology, leader, sql) == []
 
 
 @pytest.mark.parametrize("right", ["CONNECT", "CREATE", "TEMPORARY"])
@@ -55,18 +59,12 @@ def test_public_has_no_right_on_databases(topology: Topology, leader: str, right
     """A new role enters nowhere before it is invited."""
     sql = "SELECT datname FROM pg_database WHERE datallowconn"
     sql += f" AND has_database_privilege('public', oid, '{right}');"
-    assert _probes.rows(topology, leader, sql) == []
+    assert postgres.rows(topology, leader, sql) == []
 
 
 def _lookup(topology: Topology, leader: str, login: str) -> list[str]:
     sql = f"SELECT left(passwd, 14) FROM citadelle.pgbouncer_lookup('{login}');"  # noqa: S608  # ours
-    return _probes.rows(topology, leader, sql, database=topology.settings.app_database)
-
-
-@pytest.mark.parametrize("kind", ["postgres", "replicator", "rewind", "pgbouncer_auth"])
-def test_lookup_hides(topology: Topology, leader: str, kind: str) -> None:
-    """A broken-in PgBouncer does not get the verifier of a role that matters."""
-    assert _lookup(topology, leader, _user(topology, kind)) == []
+    return postgres.rows(topology, leader, sql, database=topology.settings.app_database)
 
 
 @pytest.mark.parametrize("kind", ["app", "monitoring"])
@@ -81,14 +79,7 @@ def test_only_pgbouncer_looks_up(topology: Topology, leader: str, kind: str) -> 
     function = "'citadelle.pgbouncer_lookup(text)', 'EXECUTE'"
     sql = f"SELECT has_function_privilege('{_user(topology, kind)}', {function});"
     database = topology.settings.app_database
-    assert _probes.rows(topology, leader, sql, database=database) == ["f"]
-
-
-@pytest.mark.parametrize("kind", ["app", "monitoring", "pgbouncer_auth"])
-def test_role_reads_no_verifier(topology: Topology, leader: str, kind: str) -> None:
-    """pg_authid is the superuser's."""
-    sql = f"SELECT has_table_privilege('{_user(topology, kind)}', 'pg_authid', 'SELECT');"
-    assert _probes.rows(topology, leader, sql) == ["f"]
+    assert postgres.rows(topology, leader, sql, database=database) == ["f"]
 
 
 def test_ensure_changes_nothing_again(topology: Topology, leader: str) -> None:

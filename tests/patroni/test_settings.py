@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from citadelle.topology import PG, Topology
-from tests.patroni import _probes
+from tests.probes import postgres
 
 PINNED = {
     # TLS, and nothing old.
@@ -59,7 +59,7 @@ def values(topology: Topology) -> dict[str, dict[str, str]]:
     """Every setting of every node, in its own unit."""
     sql = "SELECT name || '|' || setting FROM pg_settings;"
     return {
-        node: dict(row.split("|", 1) for row in _probes.rows(topology, node, sql) if "|" in row)
+        node: dict(row.split("|", 1) for row in postgres.rows(topology, node, sql) if "|" in row)
         for node in PG
     }
 
@@ -84,11 +84,11 @@ def test_listens_on_loopback_and_pod_address(
 def test_no_error_in_configuration(topology: Topology, node: str) -> None:
     """A line that PostgreSQL could not read would leave a default in force."""
     sql = "SELECT name FROM pg_file_settings WHERE error IS NOT NULL;"
-    assert _probes.rows(topology, node, sql) == []
+    assert postgres.rows(topology, node, sql) == []
 
 
 @pytest.mark.parametrize("node", PG)
 def test_alter_system_left_nothing(topology: Topology, node: str) -> None:
     """A stolen superuser session does not leave a setting behind."""
     sql = "SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf';"
-    assert _probes.rows(topology, node, sql) == ["0"]
+    assert postgres.rows(topology, node, sql) == ["0"]

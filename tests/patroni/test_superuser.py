@@ -7,30 +7,23 @@ import pytest
 from citadelle import engine
 from citadelle.errors import CitadelleError
 from citadelle.topology import PG, Topology
-from tests.patroni import _probes
+from tests.probes import postgres
 
-# The password goes through standard input to a file of the container's memory: no argv, no env.
-LOOPBACK = """
-umask 077; file=$(mktemp); trap 'rm -f "$file"' EXIT; cat > "$file"
-PGPASSFILE="$file" psql --no-password --no-psqlrc --tuples-only --no-align \
-  --command "SELECT current_user, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()" \
-  "host=127.0.0.1 dbname=postgres sslrootcert=/etc/citadelle/tls/ca-server.crt $1"
-"""
+TLS = "SELECT current_user, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 
 def _loopback(topology: Topology, node: str, password: str, sslmode: str = "verify-full") -> str:
     s = topology.settings
-    options = f"user={s.postgres_user} port={s.pg_port} sslmode={sslmode}"
-    line = f"127.0.0.1:{s.pg_port}:*:{s.postgres_user}:{password}\n".encode()
-    container = f"{s.cluster_name}-{node}"
-    return engine.execute(container, "sh", "-c", LOOPBACK, "sh", options, stdin=line).strip()
+    options = f"host=127.0.0.1 port={s.pg_port} dbname=postgres sslmode={sslmode}"
+    options += " sslrootcert=/etc/citadelle/tls/ca-server.crt"
+    return postgres.psql(topology, node, (s.postgres_user, password), options, TLS)
 
 
 @pytest.mark.parametrize("node", PG)
 def test_enters_by_the_socket(topology: Topology, node: str) -> None:
     """The container's own account is the superuser on the Unix socket, with no password."""
     user = topology.settings.postgres_user
-    assert _probes.rows(topology, node, "SELECT current_user;") == [user]
+    assert postgres.rows(topology, node, "SELECT current_user;") == [user]
 
 
 @pytest.mark.parametrize("node", PG)

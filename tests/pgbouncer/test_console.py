@@ -1,4 +1,7 @@
-"""The poolers' consoles: who gives orders, who only looks."""
+"""The poolers' consoles: who gives orders, who only looks.
+
+Who does not enter at all: tests/security/test_passwords.py.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +52,6 @@ def test_administrator_gives_orders(say: Say, order: str) -> None:
     """The refusals above are about the account alone: here only the database is unknown."""
     with pytest.raises(psycopg.Error, match="no such database"):
         say("pgbouncer_admin", order)
-
-
-@pytest.mark.parametrize("account", ["app", "postgres", "pgbouncer_auth"])
-def test_others_do_not_enter(say: Say, account: str) -> None:
-    """An application in the wrong hands does not see the other clients, nor stop them."""
-    with pytest.raises(psycopg.OperationalError, match=r"no such user|not allowed|config error"):
-        say(account, "SHOW POOLS")
 
 
 def test_wrong_password_is_refused(enter: Connect, credentials: Callable[[str], Any]) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-
 import psycopg
 import pytest
 
-from citadelle import clients
+from citadelle.doors import Place
 from citadelle.topology import Topology
 from citadelle.workspace import Home
-from tests.haproxy import _wire
 from tests.pgbouncer.conftest import Connect
+from tests.probes import postgres, tls
+
+DOOR = tls.named("pgbouncer")
 
 
 def test_search_path_in_options_is_refused(enter: Connect) -> None:
@@ -27,14 +26,11 @@ def test_search_path_in_the_startup_packet_is_refused(
 ) -> None:
     """The same without libpq; the packet without it is asked for a password."""
     point, s = topology.endpoint("pooled", pooler), topology.settings
-    packet = _wire.startup(s.app_user, f"{s.app_database}{extra}")
-    tls: ssl.SSLContext = clients.context(home, "server", None)
-    with socket.create_connection((point.host, point.port), _wire.ANSWER_SECONDS) as raw:
-        raw.sendall(_wire.SSL_REQUEST)
-        assert raw.recv(1) == b"S"
-        with tls.wrap_socket(raw, server_hostname=pooler) as session:
-            session.sendall(packet)
-            assert session.recv(1) == reply
+    packet = postgres.startup(s.app_user, f"{s.app_database}{extra}")
+    context = tls.context(home, DOOR.server_plane)
+    with tls.inside(context, DOOR, Place(pooler, point.host, point.port)) as session:
+        session.sendall(packet)
+        assert session.recv(1) == reply
 
 
 def test_lookup_is_immune_to_search_path(configuration: dict[str, str]) -> None:

@@ -10,8 +10,8 @@ import pytest
 from psycopg import sql
 
 from citadelle.topology import Topology
-from tests.haproxy import _cancel
 from tests.pgbouncer.conftest import Connect
+from tests.probes import cancel
 
 PID = "SELECT pg_backend_pid()"
 OWN_TLS = "SELECT ssl, version, client_dn, issuer_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
@@ -107,8 +107,10 @@ def test_prepared_statement_follows_its_client(enter: Connect) -> None:
     assert (again[0] != first[0], again[1]) == (True, 2)
 
 
-@pytest.mark.xfail(reason="PgBouncer forwards cancel requests in clear: its pod's filter drops them")
+@pytest.mark.xfail(
+    reason="PgBouncer forwards cancel requests in clear: its pod's filter drops them"
+)
 def test_statement_can_be_cancelled(enter: Connect) -> None:
     """The cancel request finds its way through the pooler and the load balancer."""
     with enter() as connection, enter() as watcher:
-        assert "due to user request" in _cancel.outcome(connection, watcher)
+        assert "due to user request" in cancel.outcome(connection, watcher)

@@ -7,7 +7,8 @@ application's database.
 
 from __future__ import annotations
 
-DENIED = "42501"  # insufficient_privilege
+from tests.probes.sqlstate import DENIED
+
 NOT_SUPPORTED = "0A000"  # feature_not_supported: no such extension here, ALTER SYSTEM is off
 RESERVED = "42939"  # reserved_name
 CANNOT_CHANGE = "55P02"  # cant_change_runtime_param

@@ -1,12 +1,7 @@
-"""Certificates that nobody issued: each right but for one thing, made for one test.
-
-The cluster's own authority signs them, with its key on the operator's disk. Theirs is never on a
-disk: with some of these names, it would open.
-"""
+"""Certificates at a door, each right but for one thing (tests/probes/minted.py makes them)."""
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,35 +9,22 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from citadelle import pki_files, x509_policy
+from citadelle import x509_policy
 from citadelle.doors import Door
 from citadelle.inventory import Certificate, certificates
 from citadelle.topology import Topology
 from citadelle.workspace import Home
 from citadelle.x509_policy import Pair, Validity
-from tests.security import _handshakes
+from tests.probes import minted
+from tests.probes.minted import leaf
 
 DAY = timedelta(days=1)
-
-
-def authority(home: Home, plane: str) -> Pair:
-    """Return a plane's authority, key included."""
-    found = pki_files.read(home, plane, pki_files.AUTHORITY).pair
-    assert found is not None
-    return found
 
 
 def served(topology: Topology, door: Door) -> Certificate:
     """Return a certificate that passes the door's handshake."""
     return next(c for c in reversed(certificates(topology)) if door.passes(c))
-
-
-def leaf(spec: Certificate, issuer: Pair, validity: Validity | None = None) -> Pair:
-    """Return a certificate and its key, valid today unless said otherwise."""
-    validity = validity or Validity.of(datetime.now(UTC), days=1)
-    return x509_policy.new_leaf(spec, issuer, validity, x509.random_serial_number())
 
 
 def _foreign(issuer: Pair) -> Pair:
@@ -80,11 +62,4 @@ FAULTS: dict[str, Callable[[Certificate, Pair], Pair]] = {
 
 def shown(home: Home, door: Door, pair: Pair) -> ssl.SSLContext:
     """Return a context that shows a certificate at a door."""
-    tls = _handshakes.context(home, door)
-    key = pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # OpenSSL reads files only; this one is memory, and gone when it is closed.
-    with os.fdopen(os.memfd_create("minted"), "wb") as stream:
-        stream.write(pair.certificate.public_bytes(Encoding.PEM) + key)
-        stream.flush()
-        tls.load_cert_chain(f"/proc/self/fd/{stream.fileno()}")
-    return tls
+    return minted.context(home, door.server_plane, pair)

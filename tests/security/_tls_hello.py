@@ -12,7 +12,7 @@ import struct
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from citadelle.doors import Door, Place
-from tests.security import _handshakes
+from tests.probes import tls
 
 TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 = 0x0301, 0x0302, 0x0303, 0x0304
 # What servers took before TLS 1.3, strongest first: any server of that time finds one here.
@@ -66,7 +66,7 @@ def chosen(door: Door, place: Place, offered: bytes) -> int:
 
 def _answer(door: Door, place: Place, offered: bytes) -> tuple[int, bytes]:
     """Return the first record that answers: its type and its content."""
-    with _handshakes.reached(door, place) as raw, raw.makefile("rb") as stream:
+    with tls.reached(door, place) as raw, raw.makefile("rb") as stream:
         raw.sendall(offered)
         kind, _, length = struct.unpack("!BHH", stream.read(5))
         return kind, stream.read(length)

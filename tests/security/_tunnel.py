@@ -13,11 +13,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from citadelle import connect
+from citadelle import clients, connect
 from citadelle.topology import HAPROXY, Topology
 from citadelle.workspace import Home
-from tests.haproxy import _certificates, _wire
-from tests.security import _logins, _sqlstate
+from tests.probes import proxy, sqlstate
+from tests.probes.tls import ANSWER_SECONDS
+from tests.security import _logins
 
 # Larger than any TLS record (RFC 8446, 5.1): nothing stays unread in OpenSSL's memory.
 CHUNK = 32768
@@ -32,7 +33,7 @@ def attempt(  # who, at which pod, from where, with which certificate
     *,
     shown: Path | None = None,
     **changes: str,
-) -> _sqlstate.Answer:
+) -> sqlstate.Answer:
     """Connect to a pod's PostgreSQL as an account, with its right password, from a claimed address.
 
     The answer is CUT when the gateway refuses the claim.
@@ -42,7 +43,7 @@ def attempt(  # who, at which pod, from where, with which certificate
     with _relay(topology, home, pod, claimed) as port:
         place = {"host": pod, "hostaddr": "127.0.0.1", "port": port}
         login = {"user": user, "password": password}
-        return _sqlstate.attempt(
+        return sqlstate.attempt(
             connect.parameters(topology, home, "rw") | place | login | own | changes
         )
 
@@ -50,19 +51,19 @@ def attempt(  # who, at which pod, from where, with which certificate
 @contextlib.contextmanager
 def _relay(topology: Topology, home: Home, pod: str, claimed: str) -> Iterator[int]:
     """Give a local port that leads into the tunnel of a pod, for one connection."""
-    tls = _certificates.context(home, "tunnel", home.pki / "tunnel" / HAPROXY[0])
+    tls = clients.context(home, "tunnel", HAPROXY[0])
     place = str(topology.address(pod, "pg")), topology.settings.gateway_port
     with (
         socket.create_server(("127.0.0.1", 0)) as door,
-        socket.create_connection(place, _wire.ANSWER_SECONDS) as raw,
+        socket.create_connection(place, ANSWER_SECONDS) as raw,
         tls.wrap_socket(raw, server_hostname=pod) as tunnel,
     ):
-        door.settimeout(_wire.ANSWER_SECONDS)
-        tunnel.sendall(_wire.claim(claimed))
+        door.settimeout(ANSWER_SECONDS)
+        tunnel.sendall(proxy.claim(claimed))
         carrier = threading.Thread(target=_carry, args=(door, tunnel), daemon=True)
         carrier.start()
         yield door.getsockname()[1]
-        carrier.join(_wire.ANSWER_SECONDS)
+        carrier.join(ANSWER_SECONDS)
 
 
 def _carry(door: socket.socket, tunnel: ssl.SSLSocket) -> None:
@@ -76,7 +77,7 @@ def _carry(door: socket.socket, tunnel: ssl.SSLSocket) -> None:
 
 def _turn(client: socket.socket, tunnel: ssl.SSLSocket) -> bool:
     """Carry what has come; tell whether both sides are still there."""
-    readable, _, _ = select.select([client, tunnel], [], [], _wire.ANSWER_SECONDS)
+    readable, _, _ = select.select([client, tunnel], [], [], ANSWER_SECONDS)
     open_ = bool(readable)
     if client in readable:
         open_ = _pass(client.recv(CHUNK), tunnel)

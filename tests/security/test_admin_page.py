@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from citadelle import clients, engine
+from citadelle import engine
 from citadelle.topology import HAPROXY, PG, Topology
 from citadelle.workspace import Home
+from tests.probes import tls
 from tests.security import _logins
 
 SOCKET = "/run/haproxy/stats.sock"
@@ -47,7 +48,7 @@ class Admin:
 
     def __init__(self, topology: Topology, home: Home, balancer: str) -> None:
         self.topology, self.balancer = topology, balancer
-        self.tls = clients.context(home, "admin", None)
+        self.tls = tls.context(home, tls.named("admin").server_plane)
         self.right = _logins.login(topology.settings, "haproxy_admin")
 
     def ask(

@@ -16,8 +16,10 @@ import pytest
 from citadelle import accounts, connect
 from citadelle.topology import HAPROXY, Topology
 from citadelle.workspace import Home
-from tests.security import _application, _logins, _sqlstate
-from tests.security._application import ALL, ALONE, DENIED
+from tests.probes import sqlstate
+from tests.probes.sqlstate import DENIED
+from tests.security import _application, _logins
+from tests.security._application import ALL, ALONE
 from tests.security._logins import Door
 
 # What statements refer to; gone with the transaction.
@@ -79,14 +81,14 @@ def _state(topology: Topology, connection: psycopg.Connection[Any], sql: str) ->
     try:
         if sql in ALONE:
             connection.execute(order)
-            return _sqlstate.ENTERED
+            return sqlstate.ENTERED
         with connection.transaction(force_rollback=True):
             if "pg_temp." in sql:
                 connection.execute(PROPS)
             connection.execute(order)
     except psycopg.Error as error:
         return str(error.sqlstate)
-    return _sqlstate.ENTERED
+    return sqlstate.ENTERED
 
 
 @pytest.mark.parametrize("sql", ALL)
@@ -128,7 +130,7 @@ def test_application_does_its_work(
     topology: Topology, primary: psycopg.Connection[Any], sql: str
 ) -> None:
     """The counter-proof: what an application is for passes the same way."""
-    assert _state(topology, primary, sql) == _sqlstate.ENTERED
+    assert _state(topology, primary, sql) == sqlstate.ENTERED
 
 
 def test_every_untrusted_extension_is_refused(
@@ -205,7 +207,7 @@ def test_option_is_refused(topology: Topology, home: Home, options: str) -> None
         pytest.skip("POOLING=strict : l'application n'entre pas en direct")
     door = Door("rw", HAPROXY[0], ("app",))
     said = {"options": options.format(**_users(topology))}
-    answer = _sqlstate.attempt(_logins.place(topology, home, door) | said)
+    answer = sqlstate.attempt(_logins.place(topology, home, door) | said)
     assert answer.code == OPTIONS[options]
 
 
@@ -213,5 +215,5 @@ def test_option_is_refused(topology: Topology, home: Home, options: str) -> None
 def test_other_database_is_refused(topology: Topology, home: Home, database: str) -> None:
     """One application, one database."""
     door = Door("rw", HAPROXY[0], ("app",))
-    answer = _sqlstate.attempt(_logins.place(topology, home, door) | {"dbname": database})
-    assert (answer.code, "rejects" in answer.words) == (_sqlstate.NOT_ALLOWED, True)
+    answer = sqlstate.attempt(_logins.place(topology, home, door) | {"dbname": database})
+    assert (answer.code, "rejects" in answer.words) == (sqlstate.NOT_ALLOWED, True)

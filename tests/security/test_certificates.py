@@ -13,9 +13,10 @@ from citadelle.doors import Demand, Door
 from citadelle.inventory import Certificate, certificates
 from citadelle.topology import PG, Topology
 from citadelle.workspace import Home
-from tests.security import _handshakes
-from tests.security._handshakes import CERTIFICATES, OPEN, every, judgement, named
-from tests.security._sqlstate import NOT_ALLOWED, WRONG_PASSWORD
+from tests.probes.sqlstate import NOT_ALLOWED, WRONG_PASSWORD
+from tests.probes.tls import judgement
+from tests.security import _matrix
+from tests.security._matrix import CERTIFICATES, OPEN, every, named
 
 REQUIRED = [door for door in OPEN if door.demand is Demand.REQUIRED]
 CROSSED = [
@@ -35,7 +36,7 @@ def test_certificate_of_another_door_is_refused(
     topology: Topology, home: Home, door: Door, certificate: Certificate
 ) -> None:
     """Another plane's authority is unknown there; a server's certificate makes no client."""
-    tls = _handshakes.context(home, door, home.pki / certificate.plane / certificate.name)
+    tls = _matrix.context(home, door, home.pki / certificate.plane / certificate.name)
     alert = "UNSUPPORTED_CERTIFICATE" if certificate.plane == door.client_plane else "UNKNOWN_CA"
     places = door.places(topology)
     found = {place: judgement(tls, door, place) for place in places}
@@ -45,7 +46,7 @@ def test_certificate_of_another_door_is_refused(
 @every(lambda door: door.demand is Demand.REQUIRED)
 def test_no_certificate_is_refused(topology: Topology, home: Home, door: Door) -> None:
     """Being on the network proves nothing."""
-    tls = _handshakes.context(home, door)
+    tls = _matrix.context(home, door)
     places = door.places(topology)
     found = {place: judgement(tls, door, place) for place in places}
     assert found == dict.fromkeys(places, "CERTIFICATE_REQUIRED")
@@ -54,7 +55,7 @@ def test_no_certificate_is_refused(topology: Topology, home: Home, door: Door) -
 @pytest.mark.parametrize(("door", "name"), OWN, ids=named)
 def test_own_certificate_passes(topology: Topology, home: Home, door: Door, name: str) -> None:
     """The refusals above are not a dead port, nor an authority that refuses everything."""
-    tls = _handshakes.context(home, door, home.pki / str(door.client_plane) / name)
+    tls = _matrix.context(home, door, home.pki / str(door.client_plane) / name)
     assert judgement(tls, door, door.places(topology)[0]) == ""
 
 
@@ -64,9 +65,9 @@ def test_certificate_is_no_password(
     topology: Topology, home: Home, door: Door, certificate: Certificate
 ) -> None:
     """Where no certificate is asked for, showing one changes nothing: the password is."""
-    tls = _handshakes.context(home, door, home.pki / certificate.plane / certificate.name)
+    tls = _matrix.context(home, door, home.pki / certificate.plane / certificate.name)
     places = door.places(topology)
-    found = {place: _handshakes.status(tls, door, place) for place in places}
+    found = {place: _matrix.status(tls, place) for place in places}
     assert found == dict.fromkeys(places, UNAUTHORIZED)
 
 
@@ -76,9 +77,9 @@ def test_gateway_s_certificate_is_forbidden(
     topology: Topology, home: Home, door: Door, pod: str
 ) -> None:
     """The right plane, but the name is for that gateway's own Patroni: nothing is served."""
-    tls = _handshakes.context(home, door, home.pki / "rest" / f"gateway.{pod}")
+    tls = _matrix.context(home, door, home.pki / "rest" / f"gateway.{pod}")
     places = door.places(topology)
-    found = {place: _handshakes.status(tls, door, place, "/primary") for place in places}
+    found = {place: _matrix.status(tls, place, "/primary") for place in places}
     assert found == dict.fromkeys(places, FORBIDDEN)
 
 
@@ -92,7 +93,7 @@ def test_certificate_of_a_role_opens_nothing_elsewhere(
     role = next(c.common_name for c in certificates(topology) if c.name == name)
     shown = {"sslcert": f"{stem}.crt", "sslkey": f"{stem}.key", "user": role, "dbname": "postgres"}
     places = door.places(topology)
-    found = {place: _handshakes.login(home, door, place, **shown).code for place in places}
+    found = {place: _matrix.login(home, door, place, **shown).code for place in places}
     assert found == dict.fromkeys(places, NOT_ALLOWED)
 
 
@@ -105,5 +106,5 @@ def test_certificate_is_no_application_s_password(
     shown = {"sslcert": f"{stem}.crt", "sslkey": f"{stem}.key"}
     wrong = {"user": s.app_user, "password": "not-the-password-at-all", "dbname": s.app_database}
     places = door.places(topology)
-    found = {place: _handshakes.login(home, door, place, **shown, **wrong).code for place in places}
+    found = {place: _matrix.login(home, door, place, **shown, **wrong).code for place in places}
     assert found == dict.fromkeys(places, WRONG_PASSWORD)

@@ -9,15 +9,9 @@ import pytest
 
 from citadelle.doors import DOORS, Door, Place, Protocol
 from citadelle.topology import Role, Topology
-from tests.haproxy._wire import startup
-from tests.security._handshakes import (
-    ANSWER_SECONDS,
-    OPEN,
-    SILENCE_SECONDS,
-    SSL_REQUEST,
-    every,
-    named,
-)
+from tests.probes.postgres import SSL_REQUEST, startup
+from tests.probes.tls import ANSWER_SECONDS, SILENCE_SECONDS
+from tests.security._matrix import OPEN, every, named
 
 CLEAR = {
     "HTTP": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",

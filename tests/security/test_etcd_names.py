@@ -14,14 +14,17 @@ import pytest
 
 from citadelle import clients, pki_files
 from citadelle.doors import Door, Place
+from citadelle.etcd import PATRONI_USER
 from citadelle.inventory import PLANES
 from citadelle.topology import Topology
 from citadelle.workspace import Home
+from tests.probes import minted
+from tests.probes.tls import judgement
 from tests.security import _minted
-from tests.security._handshakes import CERTIFICATES, OPEN, every, judgement, named
+from tests.security._matrix import CERTIFICATES, OPEN, every, named
 
 ETCD_PLANES = ("dcs-peer", "dcs-client")
-ROOTS = [
+OTHERS = [
     (door, plane)
     for door in OPEN
     if door.client_plane in ETCD_PLANES
@@ -30,19 +33,20 @@ ROOTS = [
 ]
 # What the JSON gateway says: to nobody, and to whoever would be somebody by his certificate.
 IGNORED = "CommonName of client sending a request against gateway will be ignored"
-NAMES = [("", "user name is empty"), ("root", IGNORED), ("patroni", IGNORED)]
+NAMES = [("", "user name is empty"), ("root", IGNORED), (PATRONI_USER, IGNORED)]
 
 
-@pytest.mark.parametrize(("door", "plane"), ROOTS, ids=named)
-def test_root_of_another_plane_is_no_login(
-    topology: Topology, home: Home, door: Door, plane: str
+@pytest.mark.parametrize("user", ["root", PATRONI_USER])
+@pytest.mark.parametrize(("door", "plane"), OTHERS, ids=named)
+def test_user_s_name_in_another_plane_is_no_login(
+    topology: Topology, home: Home, door: Door, plane: str, user: str
 ) -> None:
     """Etcd takes a client's CN for a login without password: no other authority may give one.
 
     Its own client authority could: that it never does is the last test's fact.
     """
-    spec = replace(_minted.served(topology, door), plane=plane, common_name="root")
-    tls = _minted.shown(home, door, _minted.leaf(spec, _minted.authority(home, plane)))
+    spec = replace(_minted.served(topology, door), plane=plane, common_name=user)
+    tls = _minted.shown(home, door, minted.issued(home, spec))
     places = door.places(topology)
     found = {place: judgement(tls, door, place) for place in places}
     assert found == dict.fromkeys(places, "UNKNOWN_CA")
@@ -69,7 +73,7 @@ def test_certificate_alone_is_no_user_of_etcd(
 ) -> None:
     """Whatever its names, a certificate of the right plane still needs a password here."""
     spec = replace(_minted.served(topology, door), common_name=name, dns=("etcd1", "root"))
-    tls = _minted.shown(home, door, _minted.leaf(spec, _minted.authority(home, spec.plane)))
+    tls = _minted.shown(home, door, minted.issued(home, spec))
     for place in door.places(topology):
         status, text = _read(tls, place)
         assert (status, words in text) == (httpx.codes.BAD_REQUEST, True)

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from citadelle import etcd
-from citadelle.etcd import PATRONI_ROLE, PATRONI_USER, Etcd
+from citadelle.etcd import PATRONI_ROLE, PATRONI_USER
 from citadelle.topology import Topology
 from citadelle.workspace import Home
-from tests.etcd.conftest import Caller, key
+from tests.probes import etcd as users
+from tests.probes.etcd import DENIED, Caller, key
 
-DENIED = (httpx.codes.FORBIDDEN, "etcdserver: permission denied")
 # The first byte of all keys and the API's word for "to the end" are the same.
 ZERO = "AA=="
 Body = dict[str, object]
@@ -24,9 +24,7 @@ Body = dict[str, object]
 @pytest.fixture(scope="module")
 def patroni(topology: Topology, home: Home) -> Caller:
     """What Patroni is."""
-    client = Etcd(topology, home)
-    client.login(PATRONI_USER, topology.settings.etcd_patroni_password.reveal())
-    return Caller(client)
+    return users.patroni(topology, home)
 
 
 def _range(topology: Topology, name: str) -> Body:

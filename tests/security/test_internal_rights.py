@@ -12,9 +12,9 @@ import pytest
 from citadelle.patroni import Patroni
 from citadelle.topology import Topology
 from citadelle.workspace import Home
-from tests.patroni import _probes
-from tests.security import _inside, _logins
-from tests.security._sqlstate import DENIED, ENTERED
+from tests.probes import postgres
+from tests.probes.sqlstate import DENIED, ENTERED
+from tests.security import _as_role, _logins
 
 INTERNAL = ("replicator", "rewind", "pgbouncer_auth")
 ROLES = (*INTERNAL, "monitoring")
@@ -60,7 +60,7 @@ def primary(topology: Topology, home: Home) -> str:
 
 @functools.cache
 def _states(topology: Topology, primary: str, role: str) -> dict[str, str]:
-    return _inside.states(topology, primary, role, STATEMENTS | FILES | LOOKUP)
+    return _as_role.states(topology, primary, role, STATEMENTS | FILES | LOOKUP)
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
@@ -91,7 +91,7 @@ def test_role_is_member_of_nothing(topology: Topology, primary: str, role: str) 
     """No predefined role (pg_read_all_data, pg_execute_server_program...) was lent to it."""
     user, _ = _logins.login(topology.settings, role)
     sql = f"SELECT roleid::regrole FROM pg_auth_members WHERE member = '{user}'::regrole;"  # noqa: S608  # ours
-    assert _probes.rows(topology, primary, sql) == []
+    assert postgres.rows(topology, primary, sql) == []
 
 
 def test_lookup_executes_one_function(topology: Topology, primary: str) -> None:
@@ -101,7 +101,7 @@ def test_lookup_executes_one_function(topology: Topology, primary: str) -> None:
         "SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'citadelle'::regnamespace"  # noqa: S608  # ours
         f" AND has_function_privilege('{user}', oid, 'EXECUTE');"
     )
-    found = _probes.rows(topology, primary, sql, database=topology.settings.app_database)
+    found = postgres.rows(topology, primary, sql, database=topology.settings.app_database)
     assert found == ["citadelle.pgbouncer_lookup(text)"]
 
 
@@ -112,7 +112,7 @@ def test_lookup_connects_to_one_database(topology: Topology, primary: str) -> No
         "SELECT datname FROM pg_database WHERE datallowconn"  # noqa: S608  # ours
         f" AND has_database_privilege('{user}', oid, 'CONNECT');"
     )
-    assert _probes.rows(topology, primary, sql) == [topology.settings.app_database]
+    assert postgres.rows(topology, primary, sql) == [topology.settings.app_database]
 
 
 # What a name that is almost an internal role's could make the lookup give; {} is the name.
@@ -125,7 +125,7 @@ def test_lookup_gives_nothing_almost_like(topology: Topology, primary: str, role
     user, _ = _logins.login(topology.settings, role)
     names = ", ".join("(" + _quoted(name.format(user)) + ")" for name in ALMOST)
     sql = f"SELECT n FROM (VALUES {names}) AS v(n), citadelle.pgbouncer_lookup(n);"  # noqa: S608  # quoted
-    assert _probes.rows(topology, primary, sql, database=topology.settings.app_database) == []
+    assert postgres.rows(topology, primary, sql, database=topology.settings.app_database) == []
 
 
 def _quoted(text: str) -> str:

@@ -13,9 +13,10 @@ import pytest
 
 from citadelle.topology import PG, PGBOUNCER, Topology
 from citadelle.workspace import Home
-from tests.security import _logins, _sqlstate, _tunnel
+from tests.probes import logs, sqlstate
+from tests.probes.sqlstate import DENIED, ENTERED, NOT_ALLOWED, WRONG_PASSWORD
+from tests.security import _logins, _tunnel
 from tests.security._logins import DOORS, Door
-from tests.security._sqlstate import DENIED, ENTERED, NOT_ALLOWED, WRONG_PASSWORD
 
 # The roles, and the certificate of plane pg-client that a thief would show.
 CERTIFICATES = {
@@ -46,7 +47,7 @@ def test_role_is_refused_outside(
     user, password = _logins.login(topology.settings, role)
     stem = _stem(home, role)
     proofs = {"user": user, "password": password, "sslcert": f"{stem}.crt", "sslkey": f"{stem}.key"}
-    answer = _sqlstate.attempt(_logins.place(topology, home, door) | proofs | WAYS[way])
+    answer = sqlstate.attempt(_logins.place(topology, home, door) | proofs | WAYS[way])
     assert (answer.code, "rejects" in answer.words) == (NOT_ALLOWED, True)
 
 
@@ -56,7 +57,7 @@ def test_application_does_not_replicate(
     topology: Topology, home: Home, door: Door, way: str
 ) -> None:
     """An application's own password copies no cluster and decodes no journal."""
-    answer = _sqlstate.attempt(_logins.place(topology, home, door) | WAYS[way])
+    answer = sqlstate.attempt(_logins.place(topology, home, door) | WAYS[way])
     # pg_hba.conf names no replication for it; a logical one is the role's lack of the attribute.
     strict = topology.settings.pooling == "strict"
     denied = NOT_ALLOWED if way == "replication" or strict else DENIED
@@ -66,7 +67,7 @@ def test_application_does_not_replicate(
 # --- The pooler's address, which a stolen tunnel key can claim -----------------------------------
 
 
-def _from_pooler(topology: Topology, home: Home, role: str, shown: str | None) -> _sqlstate.Answer:
+def _from_pooler(topology: Topology, home: Home, role: str, shown: str | None) -> sqlstate.Answer:
     """Come from a pooler's claimed address, with a role's stolen certificate or none."""
     claimed = str(topology.address(PGBOUNCER[0], "pool"))
     stem = _stem(home, shown) if shown else None
@@ -93,7 +94,7 @@ def test_lookup_wants_its_own_certificate(topology: Topology, home: Home, shown:
     assert answer.code == WRONG_PASSWORD
     user, _ = _logins.login(topology.settings, "pgbouncer_auth")
     words = f'certificate validation (clientcert=verify-full) failed for user "{user}"'
-    _logins.logged(topology, PG[0], since, words, "CN mismatch")
+    logs.wait(topology, [PG[0]], since, words, "CN mismatch")
 
 
 @pytest.mark.parametrize("role", ["app", "monitoring"])

@@ -14,15 +14,13 @@ from datetime import UTC, datetime
 import pytest
 
 from citadelle.doors import Door, Place, Protocol
-from citadelle.progress import wait_until
 from citadelle.topology import Role, Topology
 from citadelle.workspace import Home
-from tests.haproxy._wire import startup
-from tests.security import _handshakes, _logins, _minted, _tls_hello
-from tests.security._handshakes import OPEN, every, named
+from tests.probes import logs, minted, tls
+from tests.probes.postgres import startup
+from tests.security import _matrix, _minted, _tls_hello
+from tests.security._matrix import OPEN, every, named
 
-# The engine writes a container's line within milliseconds; a busy machine within seconds.
-LOG_SECONDS = 10.0
 # An authority that no door knows for clients, and one of its certificates.
 STRANGER = ("server", "pg1")
 OPENSSL_LISTENER = {
@@ -73,10 +71,10 @@ def _hello(_: ssl.SSLContext, __: Place, raw: socket.socket) -> None:
     raw.recv(4096)
 
 
-def _shake(tls: ssl.SSLContext, place: Place, raw: socket.socket) -> None:
+def _shake(context: ssl.SSLContext, place: Place, raw: socket.socket) -> None:
     with (
         pytest.raises(ssl.SSLError, match="ALERT"),
-        tls.wrap_socket(raw, server_hostname=place.node) as connection,
+        context.wrap_socket(raw, server_hostname=place.node) as connection,
     ):
         connection.recv(1)
 
@@ -85,9 +83,9 @@ def _be_refused(home: Home, door: Door, place: Place, kind: str) -> str:
     """Be refused; return the source, as the defender would write it."""
     attempt = _hello if kind == "old version" else _shake
     shown = home.pki.joinpath(*STRANGER) if kind == "stranger" else None
-    with _handshakes.reached(door, place) as raw:
+    with tls.reached(door, place) as raw:
         source = raw.getsockname()
-        attempt(_handshakes.context(home, door, shown), place, raw)
+        attempt(_matrix.context(home, door, shown), place, raw)
     return _written(source, door)
 
 
@@ -95,7 +93,7 @@ def _speak_clearly(door: Door, place: Place) -> str:
     """Make the mistake of a client without TLS; return the source."""
     postgres = door.protocol is Protocol.POSTGRES
     payload = startup("app_owner", "app") if postgres else b"GET / HTTP/1.1\r\n\r\n"
-    with socket.create_connection((place.host, place.port), LOG_SECONDS) as raw:
+    with socket.create_connection((place.host, place.port), tls.ANSWER_SECONDS) as raw:
         raw.sendall(payload)
         raw.recv(4096)
         return _written(raw.getsockname(), door)
@@ -104,19 +102,6 @@ def _speak_clearly(door: Door, place: Place) -> str:
 def _written(source: tuple[str, int], door: Door) -> str:
     """PostgreSQL writes the address alone; the others, the port too."""
     return source[0] if door.guard is Role.PG else f"{source[0]}:{source[1]}"
-
-
-def _wait(topology: Topology, where: tuple[str, ...], since: datetime, *needles: str) -> str:
-    """Wait for a line that holds all the needles in one of these containers; return it."""
-    found: list[str] = []
-
-    def missing() -> str | None:
-        lines = [x for c in where for x in _logins.log(topology, c, since).splitlines()]
-        found.extend(line for line in lines if all(needle in line for needle in needles))
-        return None if found else f"pas de ligne avec {needles}"
-
-    wait_until(missing, f"Journal de {', '.join(where)}", LOG_SECONDS)
-    return found[0]
 
 
 @pytest.mark.parametrize(("door", "kind"), ROWS, ids=named)
@@ -134,19 +119,19 @@ def test_refusal_is_logged_with_its_source(
     else:
         source = _be_refused(home, door, place, kind)
     named_source = () if (door.name, kind) in NAMELESS else (source,)
-    assert source in _wait(topology, where, since, *words, *named_source)
+    assert source in logs.wait(topology, where, since, *words, *named_source)
 
 
 @every(lambda door: door.name == "rest")
 def test_forbidden_name_is_logged(topology: Topology, home: Home, door: Door) -> None:
     """The guard's 403 too."""
     place, since = door.places(topology)[0], datetime.now(UTC)
-    tls = _handshakes.context(home, door, home.pki / "rest" / f"gateway.{place.node}")
-    with _handshakes.inside(tls, door, place) as connection:
+    context = _matrix.context(home, door, home.pki / "rest" / f"gateway.{place.node}")
+    with tls.inside(context, door, place) as connection:
         connection.sendall(b"GET /config HTTP/1.1\r\nHost: x\r\n\r\n")
         connection.recv(4096)
         source = _written(connection.getsockname(), door)
-    assert "GET /config" in _wait(topology, door.guards(place.node), since, source, " 403 ")
+    assert "GET /config" in logs.wait(topology, door.guards(place.node), since, source, " 403 ")
 
 
 @every(lambda door: door.name == "tunnel")
@@ -154,8 +139,8 @@ def test_cut_name_is_logged(topology: Topology, home: Home, door: Door) -> None:
     """The tunnel's refusal of a certificate that is no load balancer's, though of its plane."""
     place, since = door.places(topology)[0], datetime.now(UTC)
     spec = replace(_minted.served(topology, door), common_name="haproxy3")
-    tls = _minted.shown(home, door, _minted.leaf(spec, _minted.authority(home, "tunnel")))
-    with _handshakes.inside(tls, door, place) as connection:
+    context = _minted.shown(home, door, minted.issued(home, spec))
+    with tls.inside(context, door, place) as connection:
         source = _written(connection.getsockname(), door)
         connection.recv(1)
-    assert "<NOSRV>" in _wait(topology, door.guards(place.node), since, source, " PR ")
+    assert "<NOSRV>" in logs.wait(topology, door.guards(place.node), since, source, " PR ")

@@ -20,10 +20,12 @@ from citadelle import pki_files
 from citadelle.doors import Door
 from citadelle.topology import Role, Topology
 from citadelle.workspace import Home
-from tests.security import _handshakes, _minted
-from tests.security._handshakes import every, judgement
+from tests.probes import minted
+from tests.probes.sqlstate import NOT_ALLOWED
+from tests.probes.tls import judgement
+from tests.security import _matrix, _minted
+from tests.security._matrix import every
 from tests.security._minted import FAULTS
-from tests.security._sqlstate import NOT_ALLOWED
 
 # Go has fewer words for it than OpenSSL (crypto/tls, processCertsFromClient): a forged signature
 # is an unknown authority's, every wrong date an expiry, every other fault a bad certificate.
@@ -47,9 +49,7 @@ OTHER_NAMES = ["haproxy3", "haproxy", "patroni.pg4", "OPERATOR", "operator ", "p
 @every(lambda door: door.client_plane is not None)
 def test_minted_certificate_passes(topology: Topology, home: Home, door: Door) -> None:
     """Right in everything, though issued by nobody: the refusals below come from their fault."""
-    pair = _minted.leaf(
-        _minted.served(topology, door), _minted.authority(home, str(door.client_plane))
-    )
+    pair = minted.issued(home, _minted.served(topology, door))
     assert judgement(_minted.shown(home, door, pair), door, door.places(topology)[0]) == ""
 
 
@@ -59,7 +59,7 @@ def test_faulty_certificate_is_refused(
     topology: Topology, home: Home, door: Door, fault: str
 ) -> None:
     """The right name does not help."""
-    authority = _minted.authority(home, str(door.client_plane))
+    authority = minted.authority(home, str(door.client_plane))
     tls = _minted.shown(home, door, FAULTS[fault](_minted.served(topology, door), authority))
     places = door.places(topology)
     found = {place: judgement(tls, door, place) for place in places}
@@ -73,9 +73,9 @@ def test_other_name_is_forbidden_by_the_guard(
 ) -> None:
     """The right authority is not enough: the guard knows its clients by their names."""
     spec = replace(_minted.served(topology, door), common_name=name, dns=("probe",))
-    tls = _minted.shown(home, door, _minted.leaf(spec, _minted.authority(home, "rest")))
+    tls = _minted.shown(home, door, minted.issued(home, spec))
     places = door.places(topology)
-    found = {place: _handshakes.status(tls, door, place, "/primary") for place in places}
+    found = {place: _matrix.status(tls, place, "/primary") for place in places}
     assert found == dict.fromkeys(places, httpx.codes.FORBIDDEN)
 
 
@@ -87,13 +87,13 @@ def test_superuser_s_name_opens_nothing(
     user = topology.settings.postgres_user
     spec = replace(_minted.served(topology, door), name="probe", common_name=user)
     thief = Home(tmp_path)  # libpq reads keys from files; this one goes with the test's own
-    pair = _minted.leaf(spec, _minted.authority(home, spec.plane))
+    pair = minted.issued(home, spec)
     pki_files.write(thief, spec.plane, spec.name, pair)
     stem = thief.pki / spec.plane / spec.name
     shown = {"sslcert": f"{stem}.crt", "sslkey": f"{stem}.key", "user": user, "dbname": "postgres"}
     try:
         places = door.places(topology)
-        found = {place: _handshakes.login(home, door, place, **shown).code for place in places}
+        found = {place: _matrix.login(home, door, place, **shown).code for place in places}
     finally:
         stem.with_suffix(".key").unlink()
     assert found == dict.fromkeys(places, NOT_ALLOWED)

@@ -13,9 +13,9 @@ import pytest
 from citadelle import engine
 from citadelle.topology import PG, Topology
 from citadelle.workspace import Home
-from tests.security import _logins, _sqlstate
+from tests.probes.sqlstate import ENTERED, NOT_ALLOWED, WRONG_PASSWORD, Answer
+from tests.security import _logins
 from tests.security._logins import ACCOUNTS, DOORS, Door
-from tests.security._sqlstate import ENTERED, NOT_ALLOWED, WRONG_PASSWORD
 
 # What each door says to a user that it does not know or does not let in: code, then words.
 STRANGER = {
@@ -138,6 +138,6 @@ def test_password_is_nobody_else_s(
     _expect(answer, words[door.service])
 
 
-def _expect(answer: _sqlstate.Answer, words: str) -> None:
+def _expect(answer: Answer, words: str) -> None:
     said = f"{answer.code} {answer.words}"
     assert re.match(words, said, re.DOTALL), f"au lieu de « {words} » : {said}"

@@ -13,7 +13,7 @@ import pytest
 from citadelle.doors import Door
 from citadelle.topology import Topology
 from tests.security import _tls_hello
-from tests.security._handshakes import every
+from tests.security._matrix import every
 from tests.security._tls_hello import OLD_SUITES, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3
 
 VERSIONS = {

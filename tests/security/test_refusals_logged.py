@@ -12,14 +12,12 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from citadelle import clients
 from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Topology
 from citadelle.workspace import Home
-from tests.haproxy import _wire
-from tests.patroni import _probes
+from tests.probes import admin, logs, postgres, rest, tls
+from tests.probes.sqlstate import ENTERED
 from tests.security import _logins, _tunnel
 from tests.security._logins import DOORS, Door
-from tests.security._sqlstate import ENTERED
 
 WRONG = "wrong-password-of-a-test"
 DIRECT = {service: next(d for d in DOORS if d.service == service) for service in ("rw", "ro")}
@@ -44,16 +42,6 @@ def _judges(topology: Topology, door: Door, leader: str) -> list[str]:
     return judge.get(door.service) or [node for node in PG if node != leader]
 
 
-def _logged_by_one(topology: Topology, nodes: list[str], since: datetime, *needles: str) -> None:
-    """Wait for the line in the log of one of some nodes: the last one's silence is the failure."""
-    *others, last = nodes
-    for node in others:
-        lines = _logins.log(topology, node, since).splitlines()
-        if any(all(needle in line for needle in needles) for line in lines):
-            return
-    _logins.logged(topology, last, since, *needles)
-
-
 @pytest.mark.parametrize("door", [*DIRECT.values(), POD], ids=lambda door: door.service)
 def test_postgresql_wrong_password(topology: Topology, home: Home, leader: str, door: Door) -> None:
     """PostgreSQL: who, from where; the client's address and not the load balancer's."""
@@ -62,7 +50,7 @@ def test_postgresql_wrong_password(topology: Topology, home: Home, leader: str, 
     assert _logins.knock(topology, home, door, user, WRONG).code != ENTERED
     words = f'FATAL:  password authentication failed for user "{user}"'
     source = f" {_source(topology, door)} "
-    _logged_by_one(topology, _judges(topology, door, leader), since, words, source)
+    logs.wait(topology, _judges(topology, door, leader), since, words, source)
 
 
 @pytest.mark.parametrize("door", [*DIRECT.values(), POD], ids=lambda door: door.service)
@@ -75,7 +63,7 @@ def test_postgresql_rejected_role(
     user, password = _logins.login(topology.settings, account)
     assert _logins.knock(topology, home, door, user, password).code != ENTERED
     words = f'pg_hba.conf rejects connection for host "{_source(topology, door)}", user "{user}"'
-    _logged_by_one(topology, _judges(topology, door, leader), since, words)
+    logs.wait(topology, _judges(topology, door, leader), since, words)
 
 
 def test_postgresql_claimed_address(topology: Topology, home: Home) -> None:
@@ -83,16 +71,16 @@ def test_postgresql_claimed_address(topology: Topology, home: Home) -> None:
     since = datetime.now(UTC)
     claimed = "203.0.113.7"
     _tunnel.attempt(topology, home, PG[0], claimed, "postgres", dbname="postgres")
-    _logins.logged(topology, PG[0], since, f'rejects connection for host "{claimed}"')
+    logs.wait(topology, [PG[0]], since, f'rejects connection for host "{claimed}"')
 
 
 def test_gateway_forged_loopback(topology: Topology, home: Home) -> None:
     """The gateway: a claim of loopback, the crudest forgery, and the true address behind it."""
     since = datetime.now(UTC)
     _tunnel.attempt(topology, home, PG[0], "127.0.0.1", "postgres", dbname="postgres")
-    _logins.logged(topology, f"{PG[0]}-gw", since, "127.0.0.1:", " inside/1: ")
+    logs.wait(topology, [f"{PG[0]}-gw"], since, "127.0.0.1:", " inside/1: ")
     source = f"{topology.gateway_address('pg')}:"
-    _logins.logged(topology, f"{PG[0]}-gw", since, source, " tunnel~ ")
+    logs.wait(topology, [f"{PG[0]}-gw"], since, source, " tunnel~ ")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +104,7 @@ def test_pgbouncer(
     answer = _logins.knock(topology, home, door, user, password or right)
     assert answer.words in words.split("|")
     source = f"@{_source(topology, door)}:"
-    _logins.logged(topology, PGBOUNCER[0], since, source, f"pooler error: {answer.words}")
+    logs.wait(topology, [PGBOUNCER[0]], since, source, f"pooler error: {answer.words}")
 
 
 @pytest.mark.parametrize(
@@ -137,20 +125,12 @@ def test_rest_guard(
     Patroni only sees its gateway, on the loopback.
     """
     since = datetime.now(UTC)
-    method, path = order.split()
-    answer = clients.request(
-        _probes.rest(home, certificate),
-        method,
-        topology.address(PG[0], "pg"),
-        topology.settings.patroni_rest_port,
-        path,
-        server_name=PG[0],
-        body="probe" if method != "GET" else None,
-    )
+    body = None if order.startswith("GET") else "probe"
+    answer = rest.ask(topology, home, certificate, order, body=body)
     assert answer.status_code == status
     source = f"{topology.gateway_address('pg')}:"
     line = f'"{order} HTTP/1.1"'
-    _logins.logged(topology, f"{PG[0]}-gw", since, source, f" {status.real} ", line)
+    logs.wait(topology, [f"{PG[0]}-gw"], since, source, f" {status.real} ", line)
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 401), ("POST", 405)])
@@ -161,28 +141,20 @@ def test_admin_page(
     """HAProxy: a wrong password, and an order with the right one."""
     since = datetime.now(UTC)
     user, right = _logins.login(topology.settings, "haproxy_admin")
-    point = topology.endpoint("admin", balancer)
-    answer = clients.request(
-        clients.context(home, "admin", None),
-        method,
-        point.host,
-        point.port,
-        "/",
-        server_name=balancer,
-        auth=(user, right if status == httpx.codes.METHOD_NOT_ALLOWED else WRONG),
-    )
+    password = right if status == httpx.codes.METHOD_NOT_ALLOWED else WRONG
+    answer = admin.ask(topology, home, balancer, method, auth=(user, password))
     assert answer.status_code == status
     source = f"{topology.gateway_address('front')}:"
-    _logins.logged(topology, balancer, since, source, f" {status} ", f'"{method} / HTTP/1.1"')
+    logs.wait(topology, [balancer], since, source, f" {status} ", f'"{method} / HTTP/1.1"')
 
 
 def test_door_of_haproxy(topology: Topology) -> None:
     """HAProxy: a start in clear at 5000, cut by the door."""
     since = datetime.now(UTC)
     point = topology.endpoint("rw", HAPROXY[0])
-    assert _wire.answer(point.host, point.port, _wire.startup("probe", "probe")) == b""
+    assert tls.answer(point.host, point.port, postgres.startup("probe", "probe")) == b""
     source = f"{topology.gateway_address('front')}:"
-    _logins.logged(topology, HAPROXY[0], since, source, " rw", BY_RULE)
+    logs.wait(topology, [HAPROXY[0]], since, source, " rw", BY_RULE)
 
 
 def _etcd_wrong_password(topology: Topology, home: Home) -> datetime:
@@ -196,7 +168,7 @@ def test_etcd_wrong_password(topology: Topology, home: Home) -> None:
     """Etcd: who was tried."""
     since = _etcd_wrong_password(topology, home)
     words = "invalid authentication was requested"
-    _logins.logged(topology, ETCD[0], since, words, '"user":"root"')
+    logs.wait(topology, [ETCD[0]], since, words, '"user":"root"')
 
 
 @pytest.mark.xfail(
@@ -208,12 +180,12 @@ def test_etcd_wrong_password_s_address(topology: Topology, home: Home) -> None:
     """Known gap: ... and from where; the certificate that was shown is not written either."""
     since = _etcd_wrong_password(topology, home)
     source = str(topology.gateway_address("dcs"))
-    lines = _logins.log(topology, ETCD[0], since).splitlines()
+    lines = logs.since(topology, ETCD[0], since)
     assert any("invalid authentication" in line and source in line for line in lines)
 
 
 def test_quiet_log_satisfies_nobody(topology: Topology) -> None:
     """The detector of the tests above finds nothing where nothing happened: it can fail."""
     source = str(topology.gateway_address("front"))
-    lines = _logins.log(topology, HAPROXY[0], datetime.now(UTC)).splitlines()
+    lines = logs.since(topology, HAPROXY[0], datetime.now(UTC))
     assert not any(source in line and BY_RULE in line for line in lines)

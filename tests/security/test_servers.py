@@ -15,8 +15,9 @@ from citadelle.doors import Door
 from citadelle.inventory import PLANES, certificates
 from citadelle.topology import Topology
 from citadelle.workspace import Home
-from tests.security import _handshakes
-from tests.security._handshakes import OPEN, every, named
+from tests.probes.tls import inside
+from tests.security import _matrix
+from tests.security._matrix import OPEN, every, named
 
 WRONG_AUTHORITY = [(d, plane) for d in OPEN for plane in PLANES if plane != d.server_plane]
 
@@ -24,10 +25,10 @@ WRONG_AUTHORITY = [(d, plane) for d in OPEN for plane in PLANES if plane != d.se
 @every(lambda _: True)
 def test_door_shows_its_own_certificate(topology: Topology, home: Home, door: Door) -> None:
     """Signed by its plane, for its node, with the inventory's names and usages, nothing more."""
-    tls = _handshakes.context(home, door)
+    tls = _matrix.context(home, door)
     specs = {c.name: c for c in certificates(topology) if c.plane == door.server_plane}
     for place in door.places(topology):
-        with _handshakes.inside(tls, door, place) as connection:
+        with inside(tls, door, place) as connection:
             shown = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
         wanted = [specs[name] for name in door.shows(place.node)]
         assert any(not [*x509_policy.leaf_differences(shown, spec)] for spec in wanted), place
@@ -40,6 +41,6 @@ def test_other_plane_does_not_vouch(topology: Topology, home: Home, door: Door, 
     for place in door.places(topology):
         with (
             pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"),
-            _handshakes.inside(tls, door, place),
+            inside(tls, door, place),
         ):
             pytest.fail(f"{place} est accepté")

@@ -11,13 +11,13 @@ import re
 
 import pytest
 
-from citadelle import engine
 from citadelle.errors import CitadelleError
 from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Topology
 from citadelle.workspace import Home
-from tests.security import _logins, _sqlstate, _tunnel
+from tests.probes import postgres, sqlstate
+from tests.probes.sqlstate import CUT, ENTERED, NOT_ALLOWED
+from tests.security import _logins, _tunnel
 from tests.security._logins import DOORS, Door
-from tests.security._sqlstate import CUT, ENTERED, NOT_ALLOWED
 
 DIRECT = [door for door in DOORS if door.direct]
 POOLERS = [door for door in DOORS if door.service in ("pooled", "console")]
@@ -54,7 +54,7 @@ def _superuser(topology: Topology) -> dict[str, str]:
 def test_postgresql_refuses(topology: Topology, home: Home, door: Door, trick: str) -> None:
     """PostgreSQL refuses by pg_hba.conf, before any password: nothing that is said changes it."""
     shown = _logins.place(topology, home, door) | _superuser(topology) | TRICKS[trick]
-    answer = _sqlstate.attempt(shown)
+    answer = sqlstate.attempt(shown)
     assert answer.code == NOT_ALLOWED
     assert "pg_hba.conf rejects" in answer.words
 
@@ -67,9 +67,9 @@ def test_pooler_refuses(topology: Topology, home: Home, door: Door, trick: str) 
     It does not know direct TLS, and waits in silence for the 8 bytes that ask for it.
     """
     shown = _logins.place(topology, home, door) | _superuser(topology) | TRICKS[trick]
-    answer = _sqlstate.attempt(shown)
+    answer = sqlstate.attempt(shown)
     expected = "unsupported startup parameter" if "options" in TRICKS[trick] else NO_ENTRY
-    assert answer.code == _sqlstate.PROTOCOL_VIOLATION
+    assert answer.code == sqlstate.PROTOCOL_VIOLATION
     assert re.match(expected, answer.words)
 
 
@@ -83,7 +83,7 @@ def test_no_other_spelling_of_his_name_enters(
     name = login["user"]
     changed = {"upper": name.upper(), "capitalized": name.capitalize()}
     login["user"] = changed.get(spelling) or spelling.format(name)
-    answer = _sqlstate.attempt(_logins.place(topology, home, door) | login)
+    answer = sqlstate.attempt(_logins.place(topology, home, door) | login)
     assert (answer.code, "rejects" in answer.words) == (NOT_ALLOWED, True)
 
 
@@ -129,22 +129,13 @@ def test_another_user_enters_the_same_way(topology: Topology, home: Home, pod: s
 
 # --- From the inside of other containers, and of his own pod by the wrong address ----------------
 
-# The password goes by standard input to a file of the container's memory: no argv, no env.
-INSIDE = """
-umask 077; file=$(mktemp); trap 'rm -f "$file"' EXIT; cat > "$file"
-PGPASSFILE="$file" psql --no-password --no-psqlrc --command "SELECT 1" \
-  "dbname=postgres sslmode=require gssencmode=disable connect_timeout=5 $1"
-"""
-
 
 def _inside(topology: Topology, container: str, host: str, address: str, port: int) -> str:
     """Try from a container; return the words of the refusal."""
-    user, password = _logins.login(topology.settings, "postgres")
-    options = f"host={host} hostaddr={address} port={port} user={user}"
-    line = f"*:*:*:{user}:{password}\n".encode()
-    name = f"{topology.settings.cluster_name}-{container}"
+    login = _logins.login(topology.settings, "postgres")
+    options = f"host={host} hostaddr={address} port={port} dbname=postgres sslmode=require"
     with pytest.raises(CitadelleError) as refused:
-        engine.execute(name, "sh", "-c", INSIDE, "sh", options, stdin=line)
+        postgres.psql(topology, container, login, f"{options} connect_timeout=5", "SELECT 1")
     return str(refused.value)
 
 

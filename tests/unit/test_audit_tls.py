@@ -7,18 +7,22 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from citadelle.audit import probes, tls
 from citadelle.audit.control import Cluster
-from citadelle.audit.probes import Door
-from citadelle.topology import ETCD
+from citadelle.audit.probes import Entrance
+from citadelle.doors import DOORS, Place
+from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER
 from citadelle.workspace import Home
+from tests.probes.tls import named
 from tests.unit.pki_home import CLUSTER
 
 Answer = Callable[[socket.socket], None]
 HELLO = b"HTTP/1.0 200 OK\r\n\r\n"
+CLIENTS = named("etcd-client")
 
 
 def _context(home: Home, *, mutual: bool = True, name: str = "etcd1") -> ssl.SSLContext:
@@ -66,11 +70,17 @@ def _listening(answer: Answer) -> Iterator[int]:
     thread.join(probes.ANSWER_SECONDS)
 
 
+def only(monkeypatch: pytest.MonkeyPatch, port: int) -> Entrance:
+    """Make a port of this machine the cluster's only door: that of etcd's clients."""
+    entrance = Entrance(CLIENTS, Place("etcd1", "127.0.0.1", port))
+    monkeypatch.setattr(probes, "entrances", lambda _: (entrance,))
+    return entrance
+
+
 def failing(monkeypatch: pytest.MonkeyPatch, home: Home, answer: Answer) -> set[str]:
     """Return the live controls that fail when the cluster's only door is this one."""
     with _listening(answer) as port:
-        door = Door("etcd1", "127.0.0.1", port, "dcs-client", "etcd1", ("etcd1",), "operator")
-        monkeypatch.setattr(probes, "doors", lambda _: (door,))
+        only(monkeypatch, port)
         cluster = Cluster(CLUSTER, home)
         live = [c for c in tls.CONTROLS if c.identifier != "TL-07"]
         return {c.identifier for c in live if not c.check(cluster).ok}
@@ -108,11 +118,10 @@ def test_another_certificate_is_seen(
 def test_clear_text_listener_is_seen(monkeypatch: pytest.MonkeyPatch, ready_home: Home) -> None:
     """A metrics port, a proxy without TLS: it answers a request in clear."""
     with _listening(_in_clear) as port:
-        door = Door("etcd1", "127.0.0.1", port, "dcs-client", "etcd1", ("etcd1",), "operator")
-        monkeypatch.setattr(probes, "doors", lambda _: (door,))
+        entrance = only(monkeypatch, port)
         (control,) = [c for c in tls.CONTROLS if c.identifier == "TL-06"]
         finding = control.check(Cluster(CLUSTER, ready_home))
-    assert finding.seen == "etcd1 : réponse en clair"
+    assert finding.seen == f"{entrance} : réponse en clair"
 
 
 def test_port_too_many_is_seen(monkeypatch: pytest.MonkeyPatch, ready_home: Home) -> None:
@@ -126,6 +135,38 @@ def test_port_too_many_is_seen(monkeypatch: pytest.MonkeyPatch, ready_home: Home
     (control,) = [c for c in tls.CONTROLS if c.identifier == "TL-07"]
     finding = control.check(Cluster(CLUSTER, ready_home))
     assert finding.seen == f"{ETCD[1]} : écoute sur 0.0.0.0:2381"
+
+
+def test_every_published_port_and_inner_address_is_knocked_on() -> None:
+    """But for the doors that only know certain addresses: the operator's machine has none."""
+    found = {(e.place.host, e.place.port) for e in probes.entrances(CLUSTER)}
+    known = {(p.host, p.port) for d in DOORS if not d.sources for p in d.places(CLUSTER)}
+
+    assert {(e.host, e.port) for e in CLUSTER.endpoints} < known == found
+
+
+def test_certificate_that_a_door_serves_is_shown() -> None:
+    """The operator's wherever it is one; where none is asked for, none."""
+    found = {shown for door in DOORS if (shown := probes.own(door))}
+    operator = {(plane, "operator") for plane in ("dcs-client", "rest")}
+
+    assert found == operator | {("dcs-peer", ETCD[0]), ("tunnel", HAPROXY[0])}
+
+
+# What tests/etcd, tests/haproxy and tests/pgbouncer find on the running cluster: how many.
+LISTENERS = {ETCD: 3, PG: 5, HAPROXY: 5, PGBOUNCER: 2}
+
+
+@pytest.mark.parametrize(("nodes", "count"), LISTENERS.items())
+def test_expected_ports_are_those_of_the_doors_and_the_loopback(
+    nodes: tuple[str, ...], count: int
+) -> None:
+    """None more, none of the machine's own published ports, and no node left out."""
+    found = tls.expected_ports(Cluster(CLUSTER, Home(Path())))
+
+    assert {len(found[node]) for node in nodes} == {count}
+    published = {(e.host, e.port) for e in CLUSTER.endpoints}
+    assert not any(found[node] & published for node in nodes)
 
 
 @pytest.mark.parametrize(

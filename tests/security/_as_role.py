@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from citadelle.settings import Settings
 from citadelle.topology import Topology
-from tests.patroni import _probes
+from tests.probes import postgres
 from tests.security import _logins
 
 # psql keeps the SQLSTATE of each statement; what they return is of no interest.
@@ -30,7 +30,7 @@ def states(topology: Topology, node: str, account: str, sql: Mapping[str, str]) 
     user, _ = _logins.login(s, account)
     body = "".join(STATEMENT.format(sql=_named(s, text)) for text in sql.values())
     script = SESSION.format(user=user) + body
-    found = _probes.rows(topology, node, script, database=s.app_database)
+    found = postgres.rows(topology, node, script, database=s.app_database)
     return dict(zip(sql, found, strict=True))
 
 

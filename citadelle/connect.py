@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import Any
 
 import psycopg
 
+from citadelle.progress import wait_until
 from citadelle.topology import Topology
 from citadelle.workspace import Home
 
@@ -60,9 +60,9 @@ def round_trip(topology: Topology, home: Home) -> None:
 
 def _await_row(reader: psycopg.Connection[Any], marker: str) -> None:
     """Read until the row is there; a replica may be a moment late."""
-    deadline = time.monotonic() + REPLICATION_SECONDS
     query = "SELECT 1 FROM citadelle_ready WHERE marker = %s"
-    while reader.execute(query, [marker]).fetchone() is None:
-        if time.monotonic() > deadline:
-            raise psycopg.OperationalError("la ligne écrite n'arrive pas sur le réplica")
-        time.sleep(0.1)
+
+    def missing() -> str | None:
+        return None if reader.execute(query, [marker]).fetchone() else "absente"
+
+    wait_until(missing, "Ligne écrite, lue sur le réplica", REPLICATION_SECONDS, poll=0.1)

@@ -210,7 +210,7 @@ def _wait_entrances(topology: Topology, home: Home) -> None:
     def missing() -> str | None:
         try:
             connect.round_trip(topology, home)
-        except psycopg.Error as error:
+        except (psycopg.Error, CitadelleError) as error:
             return str(error).strip().splitlines()[0]
         return None
 

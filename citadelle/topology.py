@@ -87,7 +87,9 @@ CONTAINERS = (
 )
 # Runs only while an operator's command does (`invoke etcdctl`, `patronictl`, `bench`).
 OPERATOR = Container(TOOLS, Role.TOOLS, TOOLS)
-# Those that hold the network namespaces of PgBouncer's pods, with their packet filter.
+# The doors of PostgreSQL's pods; then what holds the network namespaces of PgBouncer's, with their
+# packet filter.
+GATEWAYS = tuple(c.name for c in CONTAINERS if c.role is Role.GATEWAY)
 GUARDS = tuple(c.name for c in CONTAINERS if c.role is Role.GUARD)
 # What else compose starts: the containers that hold the network namespaces of PostgreSQL's pods.
 HOLDERS = tuple(f"{name}-net" for name in PG)

@@ -13,9 +13,8 @@ from citadelle.audit import versions
 from citadelle.audit.control import Cluster, Control, Finding
 from citadelle.audit.probes import answer_in_clear, startup
 from citadelle.audit.reads import container, everywhere, inside, inside_command, judged
-from citadelle.topology import HAPROXY, PG
+from citadelle.topology import GATEWAYS, HAPROXY
 
-GATEWAYS = tuple(f"{pod}-gw" for pod in PG)
 ALL = (*HAPROXY, *GATEWAYS)
 FILE = "/etc/citadelle/haproxy.cfg"
 SOCKET = "/run/haproxy/stats.sock"

@@ -7,13 +7,13 @@ import re
 from citadelle import engine
 from citadelle.audit.control import Cluster
 from citadelle.audit.reads import answer, inside, once, parameters
-from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER
+from citadelle.topology import ETCD, GATEWAYS, HAPROXY, PG, PGBOUNCER
 
 # Component, where it runs, how it says its version, on the first line. PostgreSQL and Patroni are
 # asked by their own protocols.
 COMMANDS = (
     ("etcd", ETCD, ("etcd", "--version")),
-    ("HAProxy", (*HAPROXY, *(f"{pod}-gw" for pod in PG)), ("haproxy", "-v")),
+    ("HAProxy", (*HAPROXY, *GATEWAYS), ("haproxy", "-v")),
     ("PgBouncer", PGBOUNCER, ("dpkg-query", "--show", "pgbouncer")),
     ("OpenSSL", PGBOUNCER[:1], ("dpkg-query", "--show", "libssl3t64")),
     ("Debian", PG[:1], ("cat", "/etc/debian_version")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from citadelle.chaos import cuts
 from citadelle.chaos.fault import PAST_LEASE_SECONDS, Fault, Field
-from citadelle.chaos.loads import IN_FLIGHT
 
 # Longer than `wal_sender_timeout` (10 s) and two rounds of Patroni, which then gives up on the
 # silent standby (config/patroni/patroni.yml.j2).
@@ -39,7 +38,6 @@ FAULTS = (
         expectation="L'ancien primaire n'acquitte plus rien ; le réplica est promu.",
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
-        max_pooled_errors=IN_FLIGHT,
     ),
     Fault(
         name="primaire-sans-etcd",
@@ -50,7 +48,6 @@ FAULTS = (
         expectation="Il se rétrograde de lui-même avant la fin du bail ; le réplica est promu.",
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
-        max_pooled_errors=IN_FLIGHT,
     ),
     Fault(
         name="replica-sourd",

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 
 from citadelle import lifecycle, sandbox
+from citadelle.audit import versions
+from citadelle.audit.control import Cluster
 from citadelle.progress import Steps, console
 from citadelle.settings import FIELDS, Settings
 from citadelle.topology import Topology
@@ -51,7 +53,7 @@ def run(topology: Topology, home: Home, reports: Path) -> Result:
         with steps.step("Analyse de chaque flux"):
             result = analyse(topology, captures, scenario.canaries, witness.port(topology))
         reports.mkdir(parents=True, exist_ok=True)
-        report.write(result, steps.durations, reports)
+        report.write(result, steps.durations, reports, versions.all_said(Cluster(topology, home)))
         return result
     finally:
         # Only ciphertext, if all is well; if not, what should not be kept.

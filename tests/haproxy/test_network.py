@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from citadelle.topology import ETCD, HAPROXY, PG, Topology
+from citadelle.topology import ETCD, GATEWAYS, HAPROXY, PG, Topology
 from tests.conftest import Containers
 from tests.probes import kernel, network
 
@@ -34,7 +34,7 @@ def test_pod_listens_only_where_intended(
     assert kernel.listeners(container(f"{pod}-gw")) == inner | outer
 
 
-@pytest.mark.parametrize("name", [*HAPROXY, *(f"{pod}-gw" for pod in PG)])
+@pytest.mark.parametrize("name", [*HAPROXY, *GATEWAYS])
 def test_nothing_listens_in_ipv6(container: Containers, name: str) -> None:
     """A forgotten second family is a forgotten door."""
     assert kernel.ipv6_sockets(container(name)) == ""

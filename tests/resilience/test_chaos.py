@@ -66,8 +66,12 @@ def test_comes_back_to_health(played: Outcome) -> None:
     assert played.health_seconds is not None
 
 
+@pytest.mark.slow
 def test_meets_its_targets(played: Outcome) -> None:
-    """The longest write gap and the errors of pooled clients, where issue 4 sets them."""
+    """The longest write gap and the errors of pooled clients, where there is a target.
+
+    On demand: targets are about medians, which `invoke chaos.run --runs 5` judges.
+    """
     seen = played.pooled
 
     assert outcome.missed(played.fault, seen.gap, seen.error_count) == []

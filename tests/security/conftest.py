@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from citadelle import sandbox
+from citadelle.audit.control import Cluster
 from citadelle.topology import Topology
 from citadelle.verify import REPORTS
 from citadelle.wire import prove
@@ -58,3 +59,9 @@ def copy(coming: Future[Copy] | None) -> Copy:
     """Wait until the copy is up and its wire is judged."""
     assert coming is not None
     return coming.result()
+
+
+@pytest.fixture(scope="module")
+def cluster(topology: Topology, home: Home) -> Cluster:
+    """The running cluster as the audit sees it, each question put once for all of a module."""
+    return Cluster(topology, home)

@@ -14,15 +14,8 @@ from citadelle.audit.containers import CONTROLS
 from citadelle.audit.control import Cluster, Control
 from citadelle.audit.rights import expected
 from citadelle.topology import CONTAINERS, ETCD, GUARDS, HOLDERS, PG, UID, Role, Topology
-from citadelle.workspace import Home
 from tests.conftest import Containers
 from tests.probes import kernel
-
-
-@pytest.fixture(scope="module")
-def cluster(topology: Topology, home: Home) -> Cluster:
-    """Return the cluster as the audit sees it, read once for all these tests."""
-    return Cluster(topology, home)
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.identifier)

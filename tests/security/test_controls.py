@@ -15,8 +15,6 @@ from citadelle.audit.control import Cluster, Control
 from citadelle.audit.controls import AREAS
 from citadelle.audit.deviations import Deviation
 from citadelle.audit.run import State
-from citadelle.topology import Topology
-from citadelle.workspace import Home
 
 ELSEWHERE = (containers.CONTROLS, secrets.CONTROLS)
 HERE = [
@@ -25,12 +23,6 @@ HERE = [
     if controls not in ELSEWHERE
     for control in controls
 ]
-
-
-@pytest.fixture(scope="module")
-def cluster(topology: Topology, home: Home) -> Cluster:
-    """The cluster as the audit sees it, each question put once for all these tests."""
-    return Cluster(topology, home)
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,7 @@ from citadelle.audit.control import Cluster, Control
 from citadelle.audit.secrets import CONTROLS
 from citadelle.credentials import CREDENTIALS
 from citadelle.delivery import READERS
-from citadelle.topology import Container, Topology
-from citadelle.workspace import Home
-
-
-@pytest.fixture(scope="module")
-def cluster(topology: Topology, home: Home) -> Cluster:
-    """Return the cluster as the audit sees it, read once for all these tests."""
-    return Cluster(topology, home)
+from citadelle.topology import Container
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.identifier)

@@ -44,7 +44,7 @@ FAULTS = (
         what="kill -9 du démon ; le conteneur finit avec lui, PostgreSQL compris, et redémarre.",
         inject=_kill_patroni,
         restore=containers.revive,
-        expectation="Patroni revient avant la fin du bail, reprend sa place ou la cède.",
+        expectation="Patroni revient et reprend sa place ; s'il tarde, le bail puis une promotion.",
         max_pooled_errors=IN_FLIGHT,
     ),
     Fault(

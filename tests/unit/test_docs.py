@@ -22,6 +22,7 @@ from tests.unit import factory
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 SECURITY = ROOT / "docs" / "securite.md"
+TOUR = ROOT / "docs" / "architecture.md"
 NOT_COVERED = "Ce qui n'est PAS couvert"
 # `SDE-NT-35` is a document of ANSSI, not a control.
 IDENTIFIER = r"(?<![\w-])[A-Z]{2}-\d{2}(?!\d)"
@@ -97,10 +98,29 @@ def test_quoted_commands_exist(page: Path) -> None:
     """Tasks of Invoke and sessions of Nox."""
     tasks = {name for row in namespace.task_names.items() for name in (row[0], *row[1])}
     sessions = set(SESSION.findall(text(ROOT / "noxfile.py")))
-    quoted = " ".join(re.findall(r"\bnox -s ([a-z0-9]+(?: [a-z0-9]+)*)", text(page)))
+    quoted = " ".join(re.findall(r"\bnox -s ([a-z0-9_]+(?: [a-z0-9_]+)*)", text(page)))
 
     assert set(re.findall(r"\binvoke ([a-z]+(?:\.[a-z]+)?)", text(page))) - tasks == set()
     assert set(quoted.split()) - sessions == set()
+
+
+@pytest.mark.parametrize("name", sorted(namespace.task_names))
+def test_every_command_has_its_procedure(name: str) -> None:
+    """Or is at least told, under one of its names, where an operator looks."""
+    names = "|".join(map(re.escape, [name, *namespace.task_names[name]]))
+    page = text(ROOT / "docs" / "exploitation.md")
+
+    assert re.search(rf"\binvoke (?:[a-z]+ )*(?:{names})(?![\w.])", page)
+
+
+def test_every_module_is_in_the_tour() -> None:
+    """By its file, or by the folder of its package."""
+    package = ROOT / "citadelle"
+    files = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    quoted = re.findall(r"`([\w/]+(?:\.py)?)`", section(TOUR, "Visite du dépôt"))
+
+    assert (files | folders) - set(quoted) == set()
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.fr.md", "docs/securite.md"])

@@ -10,7 +10,6 @@ import dataclasses
 import difflib
 import io
 import stat
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -20,6 +19,7 @@ from dotenv.parser import parse_stream
 
 from citadelle import variables as v
 from citadelle.errors import CitadelleError
+from citadelle.rules import PG_RESERVED, POOLER_EXTRA, RULES
 from citadelle.variables import Secret
 
 
@@ -137,15 +137,11 @@ class Settings:
         return dataclasses.replace(self, **names)  # type: ignore[arg-type]  # fields are Secret
 
 
-# A pooler's reserve (two), its lookup of a password and a reader of statistics.
-POOLER_EXTRA = 4
-# Superuser's reserve (PostgreSQL's default, three), Patroni's own, and a margin.
-PG_RESERVED = 10
-
 # Any right of the group or of other accounts: .env holds every secret.
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 FIELDS = {field.name.upper(): field for field in dataclasses.fields(Settings)}
+KINDS: dict[str, str] = {name: field.metadata["kind"] for name, field in FIELDS.items()}
 
 
 def load(env_file: Path) -> Settings:
@@ -203,7 +199,7 @@ def _check(values: Mapping[str, str], problems: list[str]) -> Settings:
             parsed[field.name] = field.metadata["parse"](values[name].strip())
         except ValueError as problem:
             problems.append(f"{name} : {problem}")
-    problems += [problem for rule in RULES for problem in rule(parsed)]
+    problems += [problem for rule in RULES for problem in rule(parsed, KINDS)]
     if problems:
         raise CitadelleError("\n".join(f".env : {problem}" for problem in problems))
     return Settings(**parsed)  # type: ignore[arg-type]  # each parser returns its field's type
@@ -214,128 +210,3 @@ def _unknown(values: Mapping[str, str]) -> Iterator[str]:
         close = difflib.get_close_matches(name, FIELDS, n=1)
         hint = f" (voulez-vous dire {close[0]} ?)" if close else ""
         yield f"clé inconnue {name}{hint}"
-
-
-def _group(parsed: Mapping[str, object], kind: str) -> dict[str, object]:
-    """Return the parsed values of one kind by variable name."""
-    return {
-        name: parsed[field.name]
-        for name, field in FIELDS.items()
-        if field.metadata["kind"] == kind and field.name in parsed
-    }
-
-
-def _shared(group: Mapping[str, object]) -> Iterator[tuple[object, str]]:
-    """Yield each value that stands under several names, with these names."""
-    for value, count in Counter(group.values()).items():
-        if count > 1:
-            yield value, ", ".join(name for name, other in group.items() if other == value)
-
-
-def _ports_are_distinct(parsed: Mapping[str, object]) -> Iterator[str]:
-    for place in ("hôte", "pod", "etcd", "haproxy", "pgbouncer"):
-        for value, names in _shared(_group(parsed, f"port/{place}")):
-            yield f"le port {value} sert deux fois ({names}), même adresse : {place}"
-
-
-def _secrets_are_distinct(parsed: Mapping[str, object]) -> Iterator[str]:
-    for _, names in _shared(_group(parsed, "secret")):
-        yield f"le même secret sert deux fois ({names}) : un secret par usage"
-
-
-def _users_are_distinct(parsed: Mapping[str, object]) -> Iterator[str]:
-    for value, names in _shared(_group(parsed, "user")):
-        yield f"l'utilisateur « {value} » sert deux fois ({names}) : un utilisateur par rôle"
-
-
-def _datacenters_are_known(parsed: Mapping[str, object]) -> Iterator[str]:
-    known = parsed.get("datacenters")
-    if not isinstance(known, tuple):
-        return
-    if not known:
-        yield "DATACENTERS est vide : donnez au moins un centre de données"
-    for name, value in _group(parsed, "datacenter").items():
-        if value not in known:
-            yield f"{name} : centre de données inconnu « {value} » (connus : {', '.join(known)})"
-
-
-def _preferred_datacenter_has_a_pair(parsed: Mapping[str, object]) -> Iterator[str]:
-    """Without a second node there, no synchronous standby exists unless the remote may be one."""
-    known = parsed.get("datacenters")
-    if not isinstance(known, tuple) or not known or parsed.get("remote_replication") == "synchrone":
-        return
-    here = sum(parsed.get(f"pg{index}_dc") == known[0] for index in (1, 2, 3))
-    if here == 1:
-        yield (
-            f"un seul PostgreSQL dans {known[0]} : placez-y un second (PG1_DC, PG2_DC, PG3_DC) ou "
-            "REMOTE_REPLICATION=synchrone, sinon aucun réplica ne peut être synchrone"
-        )
-
-
-def _timers_hold_together(parsed: Mapping[str, object]) -> Iterator[str]:
-    """Patroni lowers its timers silently unless loop_wait + 2*retry_timeout <= ttl."""
-    ttl, loop, retry = (parsed.get(f"patroni_{n}") for n in ("ttl", "loop_wait", "retry_timeout"))
-    if not (isinstance(ttl, int) and isinstance(loop, int) and isinstance(retry, int)):
-        return
-    if loop + 2 * retry > ttl:
-        yield (
-            f"PATRONI_LOOP_WAIT + 2 × PATRONI_RETRY_TIMEOUT = {loop + 2 * retry} s dépasse "
-            f"PATRONI_TTL = {ttl} s"
-        )
-
-
-def _certificates_are_renewed_in_time(parsed: Mapping[str, object]) -> Iterator[str]:
-    days, renew, ca = (parsed.get(n) for n in ("cert_days", "cert_renew_days", "ca_days"))
-    if isinstance(days, int) and isinstance(renew, int) and renew >= days:
-        yield f"CERT_RENEW_DAYS = {renew} doit être inférieur à CERT_DAYS = {days}"
-    if isinstance(days, int) and isinstance(ca, int) and ca < 2 * days:
-        yield f"CA_DAYS = {ca} doit valoir au moins deux fois CERT_DAYS = {days}"
-
-
-def _hba_lines_name_no_internal_role(parsed: Mapping[str, object]) -> Iterator[str]:
-    """Their own lines come first in pg_hba.conf anyway; a line that says otherwise misleads."""
-    lines = parsed.get("pg_hba_extra")
-    internal = {
-        str(value): name
-        for name, value in _group(parsed, "user").items()
-        if name not in ("APP_USER", "MONITORING_USER")
-    }
-    for line in lines if isinstance(lines, tuple) else ():
-        for role in line.split(" ")[2].split(","):
-            if role in internal:
-                yield f"PG_HBA_EXTRA : « {line} » vise {internal[role]}, rôle interne au cluster"
-
-
-def _clients_leave_room(parsed: Mapping[str, object]) -> Iterator[str]:
-    """One address never holds more than half of an entrance: others still enter."""
-    names = ("pg_max_connections", "pgbouncer_pool_size", "haproxy_clients_per_address")
-    maximum, pool, address = (parsed.get(name) for name in names)
-    if isinstance(maximum, int) and isinstance(pool, int) and isinstance(address, int):
-        direct = (maximum - 2 * (pool + POOLER_EXTRA) - PG_RESERVED) // 2
-        if 2 * address > direct:
-            yield (
-                f"HAPROXY_CLIENTS_PER_ADDRESS = {address} dépasse la moitié des {max(direct, 0)} "
-                "connexions directes par répartiteur (PG_MAX_CONNECTIONS moins les deux "
-                f"PgBouncer, divisé par deux) : baissez-le, ou augmentez PG_MAX_CONNECTIONS"
-            )
-    clients, per_address = (
-        parsed.get(name) for name in ("pgbouncer_max_clients", "pgbouncer_clients_per_address")
-    )
-    if isinstance(clients, int) and isinstance(per_address, int) and per_address >= clients:
-        yield (
-            f"PGBOUNCER_CLIENTS_PER_ADDRESS = {per_address} doit être inférieur à "
-            f"PGBOUNCER_MAX_CLIENTS = {clients} : une seule adresse prendrait toutes les places"
-        )
-
-
-RULES = (
-    _ports_are_distinct,
-    _secrets_are_distinct,
-    _users_are_distinct,
-    _datacenters_are_known,
-    _preferred_datacenter_has_a_pair,
-    _timers_hold_together,
-    _certificates_are_renewed_in_time,
-    _hba_lines_name_no_internal_role,
-    _clients_leave_room,
-)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from citadelle import delivery, engine, pki
+from citadelle import delivery, engine, images, pki
 from citadelle.audit import environments, files, haystacks, streams
 from citadelle.audit.control import Cluster, Control, Finding
 from citadelle.audit.haystacks import Haystack
@@ -37,12 +37,14 @@ def _searched(cluster: Cluster, what: Iterable[Haystack], kind: str, command: st
 
 
 def _names(cluster: Cluster, kind: str) -> list[str]:
-    """Return the cluster's objects of a kind; an image without a name belongs to no cluster."""
-    labels = {
-        "cluster": cluster.topology.settings.cluster_name,
-        "ca": pki.fingerprint(cluster.home),
-    }
-    return [name for name in engine.names(kind, **labels) if "<none>" not in name]
+    """Return the cluster's objects of a kind.
+
+    Images by their names: they outlive an authority, whose fingerprint their label keeps.
+    """
+    if kind == "image":
+        return [images.name(cluster.topology, stage) for stage in images.STAGES]
+    name = cluster.topology.settings.cluster_name
+    return engine.names(kind, cluster=name, ca=pki.fingerprint(cluster.home))
 
 
 def _layers(cluster: Cluster) -> Finding:

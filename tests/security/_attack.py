@@ -15,6 +15,9 @@ from typing import Any
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 # A connection that lasts less was refused; more, it took a place.
 HELD_SECONDS = 1.0
+# Connections per second and target. All at once, they would overflow the door's queue (listen(2)):
+# the attacker would believe open what the door only sees, and times, many seconds later.
+PACE = 400
 # Rounds of a client that comes back each time it is cut.
 ROUNDS = 20
 
@@ -69,8 +72,11 @@ async def once(mode: str, target: dict[str, Any], deadline: float) -> dict[str, 
     return found | {"lasted": end - start, "idle": end - idle_since}
 
 
-async def slot(mode: str, target: dict[str, Any], deadline: float) -> list[dict[str, Any]]:
+async def slot(
+    mode: str, target: dict[str, Any], deadline: float, number: int
+) -> list[dict[str, Any]]:
     """Hold one place, and come back when it is cut."""
+    await asyncio.sleep(number / PACE)
     found = []
     for _ in range(ROUNDS if mode == "inintelligible" else 1):
         if asyncio.get_running_loop().time() >= deadline:
@@ -84,7 +90,8 @@ async def attack(orders: dict[str, Any]) -> list[dict[str, Any]]:
     deadline = asyncio.get_running_loop().time() + orders["seconds"]
 
     async def flood(target: dict[str, Any]) -> dict[str, Any]:
-        slots = (slot(orders["mode"], target, deadline) for _ in range(target["count"]))
+        mode, count = orders["mode"], target["count"]
+        slots = (slot(mode, target, deadline, number) for number in range(count))
         tries = [one for found in await asyncio.gather(*slots) for one in found]
         held = [one for one in tries if one["lasted"] >= HELD_SECONDS]
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from functools import partial
 
 import pytest
 
@@ -30,8 +31,15 @@ def up(home: Home) -> None:
 
 def interrupt(home: Home, step: str) -> int:
     """Press Ctrl-C as soon as ``up`` announces a step; return its exit code."""
-    with subprocess.Popen(  # our own tasks
-        argv("up"), cwd=ROOT, env=environment(home), stdout=subprocess.PIPE, text=True
+    with subprocess.Popen(
+        argv("up"),
+        cwd=ROOT,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell without job control starts its background jobs deaf to SIGINT, and so their
+        # children: an operator's terminal does not.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

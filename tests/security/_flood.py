@@ -20,7 +20,8 @@ SCRIPT = Path(__file__).with_name("_attack.py")
 MODES = {"muet": 20, "tls-inachevé": 20, "inintelligible": 8, "sans-mot-de-passe": 26}
 # Thousands of TLS handshakes would exhaust the attacker, not the door.
 HANDSHAKES = 150
-# An attacker's own address, past the nodes' and what the engine gives by itself.
+# The first attacker's address, past the nodes' and what the engine gives by itself. Each way has
+# its own: what one did counts against its address for a while.
 ATTACKER_HOST = 200
 # Between two writes of an honest writer.
 PAUSE_SECONDS = 0.05
@@ -67,7 +68,8 @@ def attack(topology: Topology, mode: str) -> dict[str, dict[str, Any]]:
     orders = {"mode": mode, "seconds": MODES[mode], "targets": targets}
     cluster = topology.settings.cluster_name
     argv = ["run", "--rm", "--interactive", "--read-only", "--cap-drop=ALL"]
-    argv += [f"--network={cluster}_front", f"--ip={topology.subnets['front'][ATTACKER_HOST]}"]
+    source = topology.subnets["front"][ATTACKER_HOST + list(MODES).index(mode)]
+    argv += [f"--network={cluster}_front", f"--ip={source}"]
     argv += ["--ulimit=nofile=8192", images.name(topology, "tools"), "python3", "-"]
     said = engine.docker(*argv, json.dumps(orders), stdin=SCRIPT.read_bytes(), seconds=120)
     return {row["name"]: row for row in json.loads(said)}

@@ -46,7 +46,7 @@ def doors(topology: Topology) -> list[Door]:
     rows = [
         *(Door(f"rw@{n}", n, s.haproxy_rw_port, 2 * direct, direct) for n in HAPROXY),
         *(Door(f"ro@{n}", n, s.haproxy_ro_port, 2 * direct, direct) for n in HAPROXY),
-        *(Door(f"admin@{n}", n, s.haproxy_admin_port, 30, 5, https=True) for n in HAPROXY),
+        *(Door(f"admin@{n}", n, s.haproxy_admin_port, 30, 10, https=True) for n in HAPROXY),
         *(Door(f"pooled@{n}", n, s.pgbouncer_port, pooled + 100, pooled) for n in PGBOUNCER),
     ]
     return list(rows)

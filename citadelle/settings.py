@@ -151,6 +151,29 @@ def load(env_file: Path) -> Settings:
         CitadelleError: with every problem found, one line each, or when other accounts may
             read the file.
     """
+    values, problems = _open(env_file)
+    return _check(values, problems)
+
+
+def missing(env_file: Path) -> list[str]:
+    """Return the variables that ``.env`` does not have, in the order of the example.
+
+    Raises:
+        CitadelleError: when the file cannot be read, or lines of it cannot.
+    """
+    values, problems = _open(env_file)
+    if problems:
+        raise CitadelleError("\n".join(f".env : {problem}" for problem in problems))
+    return [name for name in FIELDS if name not in values]
+
+
+def parse(values: Mapping[str, str]) -> Settings:
+    """Check the variables given as text; raise CitadelleError as :func:`load` does."""
+    return _check(values, [])
+
+
+def _open(env_file: Path) -> tuple[dict[str, str], list[str]]:
+    """Return what :func:`_read` does, of a file that nobody else may read."""
     if not env_file.is_file():
         raise CitadelleError(f"{env_file.name} absent : lancez « invoke env » pour le créer.")
     mode = stat.S_IMODE(env_file.stat().st_mode)
@@ -159,13 +182,7 @@ def load(env_file: Path) -> Settings:
             f"{env_file.name} est ouvert à d'autres comptes (mode {mode:04o}) : "
             f"lancez « chmod 600 {env_file} »."
         )
-    values, problems = _read(env_file)
-    return _check(values, problems)
-
-
-def parse(values: Mapping[str, str]) -> Settings:
-    """Check the variables given as text; raise CitadelleError as :func:`load` does."""
-    return _check(values, [])
+    return _read(env_file)
 
 
 def _read(env_file: Path) -> tuple[dict[str, str], list[str]]:
@@ -193,7 +210,7 @@ def _check(values: Mapping[str, str], problems: list[str]) -> Settings:
     parsed: dict[str, object] = {}
     for name, field in FIELDS.items():
         if name not in values:
-            problems.append(f"{name} manque (voir .env.example)")
+            problems.append(f"{name} manque (« invoke env » l'ajoute)")
             continue
         try:
             parsed[field.name] = field.metadata["parse"](values[name].strip())

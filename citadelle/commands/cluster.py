@@ -24,10 +24,16 @@ from citadelle.workspace import Home, home
 
 @task(name="env")
 def env_(_c: Context) -> None:
-    """Créer .env avec des secrets aléatoires, s'il manque."""
+    """Créer .env, secrets compris, ou y ajouter ce qui manque.
+
+    D'un .env existant, rien n'est changé : les variables d'une version plus récente s'ajoutent
+    à la fin, avec les commentaires et les valeurs de .env.example, secrets tirés au hasard.
+    """
     with operator():
         if env.create(home()):
             console.print(".env créé (mode 0600), secrets tirés au hasard. Relisez-le.")
+        elif added := env.complete(home()):
+            console.print(f".env : ajouté à la fin, à relire : {', '.join(added)}.")
         else:
             console.print(".env existe : inchangé.")
         settings.load(home().env_file)

@@ -10,6 +10,7 @@ import pytest
 from dotenv import dotenv_values
 
 from citadelle import env, settings
+from citadelle.errors import CitadelleError
 from citadelle.settings import FIELDS
 from citadelle.variables import SECRET_ALPHABET, SECRET_MIN_LENGTH
 from citadelle.workspace import Home
@@ -113,3 +114,84 @@ def test_overrides_stand_in_place() -> None:
     ]
 
     assert changed == ["PG_PORT=5433", "APP_PASSWORD=fictif"]
+
+
+# --- A file of an older version ------------------------------------------------------------------
+
+
+def older(home: Home, *without: str, end: str = "\n") -> str:
+    """Write a valid ``.env`` that lacks some variables; return its text."""
+    lines = env.fill(EXAMPLE, {}).splitlines()
+    text = "\n".join(line for line in lines if line.partition("=")[0] not in without) + end
+    home.path.mkdir()
+    home.env_file.write_text(text)
+    home.env_file.chmod(0o600)
+    return text
+
+
+def test_missing_variables_are_added(home: Home) -> None:
+    """After ``invoke env``, an older file is one that every command takes."""
+    older(home, "POOLING", "ETCD_ROOT_PASSWORD")
+
+    assert env.complete(home) == ["ETCD_ROOT_PASSWORD", "POOLING"]
+    assert settings.load(home.env_file).pooling == env.defaults()["POOLING"]
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_what_was_there_stays(home: Home, end: str) -> None:
+    """The older text, to the letter, then what was added; a last line without an end gets one."""
+    text = older(home, "POOLING", end=end)
+    env.complete(home)
+
+    assert home.env_file.read_text().startswith(text + ("" if end else "\n") + env.ADDED)
+
+
+def test_added_variable_is_explained(home: Home) -> None:
+    """The comments of its paragraph come with it, a section's rule and its neighbours do not."""
+    older(home, "ETCD_PATRONI_PASSWORD")
+    env.complete(home)
+    added = home.env_file.read_text().partition(env.ADDED)[2].splitlines()
+
+    assert [line[:22] for line in added] == ["# etcd : utilisateur r", "ETCD_PATRONI_PASSWORD="]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o700])
+def test_mode_is_kept(home: Home, mode: int) -> None:
+    """As is the owner: the file is not replaced."""
+    older(home, "POOLING")
+    home.env_file.chmod(mode)
+    node = home.env_file.stat().st_ino
+    env.complete(home)
+
+    assert (home.env_file.stat().st_mode & 0o777, home.env_file.stat().st_ino) == (mode, node)
+
+
+def test_complete_file_is_left_alone(home: Home) -> None:
+    """Nothing is added twice."""
+    text = older(home)
+
+    assert (env.complete(home), home.env_file.read_text()) == ([], text)
+
+
+def test_unreadable_line_is_refused_before_anything_is_added(home: Home) -> None:
+    """What such a line was meant to be, nobody knows: perhaps the variable that seems absent."""
+    text = older(home, "POOLING", end="\nPOOLING strict\n")
+    with pytest.raises(CitadelleError, match="illisible"):
+        env.complete(home)
+
+    assert home.env_file.read_text() == text
+
+
+def test_file_open_to_others_is_refused(home: Home) -> None:
+    """No secret is added where others read."""
+    older(home, "POOLING")
+    home.env_file.chmod(0o644)
+    with pytest.raises(CitadelleError, match="chmod 600"):
+        env.complete(home)
+
+
+def test_error_names_the_command(home: Home) -> None:
+    """Who upgrades finds the way in the message itself."""
+    older(home, "POOLING")
+    with pytest.raises(CitadelleError, match=r"POOLING manque \(« invoke env » l'ajoute\)"):
+        settings.load(home.env_file)

@@ -27,7 +27,7 @@ def test_missing_key_is_named() -> None:
     values = factory.env()
     del values["PG_PORT"]
 
-    with pytest.raises(CitadelleError, match=r"^\.env : PG_PORT manque \(voir \.env\.example\)$"):
+    with pytest.raises(CitadelleError, match=r"^\.env : PG_PORT manque \(.*invoke env.*\)$"):
         settings.parse(values)
 
 

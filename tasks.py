@@ -2,13 +2,14 @@
 
 from invoke.collection import Collection
 
-from citadelle.commands import airgap, certificates, chaos, cluster, proofs, terminals
+from citadelle.commands import airgap, certificates, chaos, cluster, proofs, terminals, wan
 
 namespace = Collection(
     *(cluster.env_, cluster.build, cluster.up, cluster.down, cluster.destroy, cluster.status_),
     *(cluster.logs, cluster.render, cluster.restart, cluster.switchover, cluster.roll),
     *(terminals.psql, terminals.etcdctl, terminals.patronictl, terminals.sh, terminals.tools),
     *(proofs.bench, proofs.stress, proofs.audit),
+    wan.wan,
 )
 
 _certs = Collection("certs")

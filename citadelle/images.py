@@ -16,7 +16,7 @@ from citadelle.progress import Steps
 from citadelle.topology import UID, Topology
 from citadelle.workspace import ROOT, Home
 
-STAGES = ("pod", "etcd", "haproxy", "pgbouncer", "pg", "tools")
+STAGES = ("pod", "wan", "etcd", "haproxy", "pgbouncer", "pg", "tools")
 SOURCES = ROOT / "docker"
 LOCK = SOURCES / "patroni" / "requirements.lock"
 # Shared by every cluster of the checkout: wheels hold nothing of a cluster.

@@ -25,6 +25,7 @@ from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, console, wait_until
 from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Topology
+from citadelle.wan import line
 from citadelle.workspace import Home
 
 # Named deadlines, in seconds, for a machine of two slow cores.
@@ -110,10 +111,13 @@ def write_compose_env(topology: Topology, home: Home) -> Path:
     return path
 
 
-def down(_topology: Topology, home: Home) -> None:
+def down(topology: Topology, home: Home) -> None:
     """Stop and remove containers and networks; the volumes stay."""
     if not home.compose_env.is_file():
         return
+    # Not compose's: they would outlive the networks that they slow down.
+    for owner in line.OWNERS:
+        line.remove(topology, home, owner)
     # PostgreSQL first: without etcd, Patroni could neither release its lease nor stop quickly.
     for order in (("stop", *PG), ("down",)):
         engine.docker(*compose.command(home.compose_env, *order), seconds=COMPOSE_SECONDS)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from citadelle import engine
+from citadelle import namespace
 from citadelle.errors import CitadelleError
 from citadelle.etcd import Etcd
 from citadelle.patroni import Patroni
-from citadelle.topology import ETCD, PG, Topology
+from citadelle.topology import ETCD, Topology
 from citadelle.workspace import Home
 
 # Full health after a fault: containers' health checks (every 3 s), a replica that catches up.
@@ -45,8 +45,7 @@ class Field:
     @cached_property
     def image(self) -> str:
         """The image of the pods' networks (nft, tc), by the digest that runs now."""
-        found: str = engine.inspect("container", self.container(f"{PG[0]}-net"))[0]["Image"]
-        return found
+        return namespace.image(self.topology)
 
     @cached_property
     def primary(self) -> str:

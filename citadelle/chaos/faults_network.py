@@ -61,7 +61,7 @@ FAULTS = (
     Fault(
         name="reseau-lent",
         title="Réseau lent vers le réplica synchrone",
-        what="Retard de 100 ms (netem) ou, si le noyau ne sait pas, débit du WAL bridé.",
+        what="Retard de 100 ms entre eux, par netem ou par une ligne à retard.",
         inject=_slow,
         restore=cuts.heal,
         expectation="Pas de bascule : chaque commit attend le réplica, donc ralentit.",

@@ -78,17 +78,25 @@ class Engine:
         self.commands: list[tuple[str, ...]] = []
         self.refused: tuple[str, ...] = ()  # words of commands that fail
         self.said: dict[str, str] = {}  # what a command prints, by one of its words
+        self.inputs: list[str] = []  # what commands were given to read
+        self.lines: dict[str, list[str]] = {}  # delay lines (engine's names) by owner
 
-    def docker(self, *argv: str, **_options: Any) -> str:  # noqa: ANN401  # the engine's own
+    def docker(self, *argv: str, stdin: bytes | None = None, **_options: Any) -> str:  # noqa: ANN401  # the engine's own
         """Note a command; fail if it is one of the refused."""
         self.commands.append(argv)
+        if stdin is not None:
+            self.inputs.append(stdin.decode())
         if any(word in argv for word in self.refused):
             raise CitadelleError(f"refusé : {argv[0]}")
         return next((text for word, text in self.said.items() if word in argv), "")
 
-    def execute(self, container: str, *argv: str, **_options: Any) -> str:  # noqa: ANN401
+    def execute(self, container: str, *argv: str, **options: Any) -> str:  # noqa: ANN401
         """Note a command run inside a container."""
-        return self.docker("exec", container, *argv)
+        return self.docker("exec", container, *argv, **options)
+
+    def names(self, _kind: str, **labels: str) -> list[str]:
+        """Return the containers that carry a label of delay lines."""
+        return self.lines.get(labels["line"], [])
 
     def inspect(self, _kind: str, name: str) -> list[dict[str, Any]]:
         """Return the state of one container; running unless told otherwise."""

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from citadelle import namespace, pki
 from citadelle.chaos import containers, cuts, faults_storage, mend, processes, rejoin, volumes
 from citadelle.errors import CitadelleError
 from citadelle.etcd import Member
 from citadelle.topology import ETCD, PG, Topology
+from citadelle.wan import line, netem
 from citadelle.workspace import ROOT, Home
 from tests.unit import chaos_lab
 from tests.unit.chaos_lab import TOPOLOGY
@@ -19,8 +21,9 @@ PEER = f"https://etcd2:{TOPOLOGY.settings.etcd_peer_port}"
 
 def use(monkeypatch: pytest.MonkeyPatch, engine: chaos_lab.Engine) -> chaos_lab.Engine:
     """Give every hand this engine."""
-    for module in (containers, cuts, processes, rejoin, volumes):
+    for module in (containers, line, namespace, netem, processes, rejoin, volumes):
         monkeypatch.setattr(module, "engine", engine)
+    monkeypatch.setattr(pki, "fingerprint", lambda _home: "ca")
     return engine
 
 
@@ -216,7 +219,7 @@ def test_mending_goes_on_past_a_failure(
     stopped = {name.replace("-", "_"): {"Running": False} for name in containers.ORDER}
     engine = use(monkeypatch, chaos_lab.Engine(**stopped))
     engine.refused = (f"{TOPOLOGY.settings.cluster_name}-etcd1",)
-    engine.said = {rejoin.WAL: "0.wal", "addr": '[{"ifname": "eth7"}]'}
+    engine.said = {rejoin.WAL: "0.wal", "qdisc": "[]"}
     problems = mend.everything(TOPOLOGY, Home(ROOT))
 
     assert problems

@@ -13,11 +13,15 @@ from citadelle.errors import CitadelleError
 from citadelle.settings import Settings
 
 SUITE = "trixie"
-# Where each suite lies on a mirror: the archive itself, its updates, the security archive.
-SUITES = {"Debian": (SUITE, f"{SUITE}-updates"), "Debian-Security": (f"{SUITE}-security",)}
 # A registry that does not answer must not hold the build up.
 PULL_SECONDS = 120
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+# No documentation but each package's licence, which must go with it wherever images go.
+DOCUMENTS = (
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+)
 
 
 def base_image(settings: Settings) -> str:
@@ -28,11 +32,11 @@ def base_image(settings: Settings) -> str:
     """
     if _present(settings.base_image) or _pulled(settings.base_image):
         return settings.base_image
-    sources = _sources(settings)
-    recipe = hashlib.sha256("\n".join(sources).encode()).hexdigest()[:12]
+    lines = sources(settings)
+    recipe = hashlib.sha256("\n".join([*lines, *DOCUMENTS]).encode()).hexdigest()[:12]
     image = f"citadelle-base:{SUITE}-{recipe}"
     if not _present(image):
-        _make(image, sources)
+        _make(image, lines)
     return image
 
 
@@ -52,8 +56,14 @@ def _pulled(image: str) -> bool:
     return True
 
 
-def _sources(settings: Settings) -> list[str]:
-    """Return the lines of sources.list, on the mirror of .env or the one of this machine."""
+def sources(settings: Settings, suite: str = SUITE, options: str = "") -> list[str]:
+    """Return the lines of sources.list, on the mirror of .env or the one of this machine.
+
+    ``options`` stands between brackets on each line (sources.list(5)).
+
+    Raises:
+        CitadelleError: neither names a mirror of Debian.
+    """
     own = _mirrors()
     if settings.debian_mirror:
         base = settings.debian_mirror.rstrip("/")
@@ -64,11 +74,13 @@ def _sources(settings: Settings) -> list[str]:
             f"L'image de base {settings.base_image} est introuvable et aucun miroir Debian n'est "
             "connu ici : renseignez BASE_IMAGE (image chargée) ou DEBIAN_MIRROR dans .env."
         )
+    # Where each suite lies on a mirror: the archive itself, its updates, the security archive.
+    suites = {"Debian": (suite, f"{suite}-updates"), "Debian-Security": (f"{suite}-security",)}
     return [
-        f"deb {own[label]} {suite} main"
-        for label, suites in SUITES.items()
+        f"deb {options and f'[{options}] '}{own[label]} {name} main"
+        for label, names in suites.items()
         if label in own
-        for suite in suites
+        for name in names
     ]
 
 
@@ -82,7 +94,7 @@ def _mirrors() -> dict[str, str]:
     return {label: uri for label, _, uri in reversed(rows)}
 
 
-def _make(image: str, sources: list[str]) -> None:
+def _make(image: str, lines: list[str]) -> None:
     maker = shutil.which("mmdebstrap")
     if maker is None:
         raise CitadelleError(
@@ -92,10 +104,10 @@ def _make(image: str, sources: list[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         archive = Path(scratch) / "base.tar"
         argv = [maker, "--quiet", "--variant=minbase", "--include=ca-certificates"]
-        argv += [f"--keyring={KEYRING}", "--dpkgopt=path-exclude=/usr/share/man/*"]
-        argv += ["--dpkgopt=path-exclude=/usr/share/doc/*", SUITE, str(archive), "-"]
+        argv += [f"--keyring={KEYRING}", *(f"--dpkgopt={option}" for option in DOCUMENTS)]
+        argv += [SUITE, str(archive), "-"]
         result = subprocess.run(
-            argv, input="\n".join(sources), capture_output=True, text=True, check=False
+            argv, input="\n".join(lines), capture_output=True, text=True, check=False
         )
         if result.returncode:
             said = "\n".join(result.stderr.strip().splitlines()[-engine.ERROR_LINES :])

@@ -27,6 +27,8 @@ _chaos.add_task(chaos.chaos_restore)
 
 _airgap = Collection("airgap")
 _airgap.add_task(airgap.airgap_rpms)
+_airgap.add_task(airgap.airgap_wheels)
+_airgap.add_task(airgap.airgap_export)
 
 for _collection in (_certs, _prove, _chaos, _airgap):
     namespace.add_collection(_collection)

@@ -32,7 +32,7 @@ def create(home: Home, overrides: Mapping[str, str] | None = None) -> bool:
         return False
     home.path.mkdir(parents=True, exist_ok=True)
     text = fill(EXAMPLE.read_text(encoding="utf-8"), overrides or {})
-    _write_private(home.env_file, text)
+    write_private(home.env_file, text)
     return True
 
 
@@ -93,7 +93,7 @@ def draw() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write a file that never exists half-written nor readable by others."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)

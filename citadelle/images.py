@@ -57,15 +57,24 @@ def build(topology: Topology, home: Home, steps: Steps) -> None:
     stages = missing(topology)
     if not stages:
         return
-    with steps.step("Image de base (Debian 13)"):
-        base = debian.base_image(topology.settings)
-    labels = {"cluster": topology.settings.cluster_name, "ca": pki.fingerprint(home)}
-    with steps.step("Roues Python de Patroni"):
-        _wheels(topology, base, labels)
+    base = wheels(topology, home, steps)
     _context()
     for stage in stages:
         with steps.step(f"Image {stage}"):
-            _build(name(topology, stage), stage, base, labels)
+            _build(name(topology, stage), stage, base, _labels(topology, home))
+
+
+def wheels(topology: Topology, home: Home, steps: Steps) -> str:
+    """Have Patroni's wheels in ``WHEELS``; return the base image that they are for."""
+    with steps.step("Image de base (Debian 13)"):
+        base = debian.base_image(topology.settings)
+    with steps.step("Roues Python de Patroni"):
+        _wheels(topology, base, _labels(topology, home))
+    return base
+
+
+def _labels(topology: Topology, home: Home) -> dict[str, str]:
+    return {"cluster": topology.settings.cluster_name, "ca": pki.fingerprint(home)}
 
 
 def _context() -> None:

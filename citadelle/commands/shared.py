@@ -15,14 +15,14 @@ from citadelle.workspace import Home, home
 
 
 @contextlib.contextmanager
-def operator() -> Iterator[None]:
+def operator(resume: str = "« invoke up » reprend où il en était") -> Iterator[None]:
     """Turn an operator's mistake into a message and exit code 2, Ctrl-C into 130."""
     try:
         yield
     except CitadelleError as error:
         raise Exit(f"erreur : {error}", code=2) from None
     except KeyboardInterrupt:
-        raise Exit("Interrompu ; « invoke up » reprend où il en était.", code=130) from None
+        raise Exit(f"Interrompu ; {resume}.", code=130) from None
 
 
 def cluster() -> tuple[Topology, Home]:

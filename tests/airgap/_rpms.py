@@ -24,9 +24,11 @@ TOOLS = (
     "gpg-agent",
     "gpgv",
     "unshare",
+    "apt-get",
+    "dpkg-scanpackages",
     CREATEREPO,
 )
-PACKAGES = "rpm createrepo-c dnf gnupg util-linux"
+PACKAGES = "rpm createrepo-c dnf gnupg util-linux dpkg-dev"
 # rpmbuild and dnf take a second here; a loaded machine gets a hundred times that.
 SECONDS = 120
 
@@ -115,6 +117,10 @@ class Signer:
     def detach(self, path: Path) -> None:
         """Write ``<path>.asc``."""
         self._gpg("--yes", "--armor", "--detach-sign", "--output", f"{path}.asc", path)
+
+    def clear_sign(self, path: Path, target: Path) -> None:
+        """Write a signed copy."""
+        self._gpg("--yes", "--clear-sign", "--output", target, path)
 
     def close(self) -> None:
         """End the agent that gpg started, remove the key."""

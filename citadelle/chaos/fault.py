@@ -13,7 +13,7 @@ from citadelle.patroni import Patroni
 from citadelle.topology import ETCD, Topology
 from citadelle.workspace import Home
 
-# Full health after a fault: containers' health checks (every 3 s), a replica that catches up.
+# Full health after a fault: containers' health checks (every 5 s), a replica that catches up.
 HEALTH_SECONDS = 90.0
 # The same when a node copies all its data again, or every component restarts in turn.
 REBUILD_SECONDS = 240.0

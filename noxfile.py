@@ -98,6 +98,12 @@ def airgap_rpms(session: nox.Session) -> None:
 
 
 @nox.session(default=False, tags=["cluster"])
+def airgap(session: nox.Session) -> None:
+    """Sans Internet : exporter, puis vérifier, installer et éprouver sur une machine isolée."""
+    _layer(session, "offline", "--durations=12")
+
+
+@nox.session(default=False, tags=["cluster"])
 def lifecycle(session: nox.Session) -> None:
     """Cycle de vie, sur un cluster à part : refus, interruptions, changement de tous les ports."""
     _layer(session, "lifecycle")

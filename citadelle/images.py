@@ -40,10 +40,19 @@ def name(topology: Topology, stage: str) -> str:
     return f"{topology.settings.cluster_name}/{stage}:{tag(topology)}"
 
 
+def shipped(topology: Topology, stage: str) -> str:
+    """Return the name that an image travels under, from and to a network without Internet."""
+    return f"citadelle-airgap/{stage}:{tag(topology)}"
+
+
 def missing(topology: Topology) -> list[str]:
     """Return the stages that have no image yet."""
-    known = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+    known = _known()
     return [stage for stage in STAGES if name(topology, stage) not in known]
+
+
+def _known() -> set[str]:
+    return set(engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
 
 
 def sizes(topology: Topology) -> dict[str, int]:
@@ -53,7 +62,8 @@ def sizes(topology: Topology) -> dict[str, int]:
 
 
 def build(topology: Topology, home: Home, steps: Steps) -> None:
-    """Build what is missing; nothing to do when every image is there."""
+    """Build what is missing; nothing to do when every image is there, or was carried here."""
+    _adopt(topology, home, steps)
     stages = missing(topology)
     if not stages:
         return
@@ -77,6 +87,27 @@ def _labels(topology: Topology, home: Home) -> dict[str, str]:
     return {"cluster": topology.settings.cluster_name, "ca": pki.fingerprint(home)}
 
 
+def _adopt(topology: Topology, home: Home, steps: Steps) -> None:
+    """Give this cluster's name and labels to images that airgap-install has loaded.
+
+    Again when a later bundle has replaced one: its name stays as long as docker/ does.
+    """
+    known = _known()
+    for stage in (stage for stage in STAGES if shipped(topology, stage) in known):
+        origin = engine.inspect("image", shipped(topology, stage))[0]["Id"]
+        own = engine.inspect("image", *({name(topology, stage)} & known))
+        if own and (own[0]["Config"]["Labels"] or {}).get("fr.citadelle.bundle") == origin:
+            continue
+        with steps.step(f"Image {stage}, du bundle"):
+            marks = _marks({**_labels(topology, home), "bundle": origin})
+            source = f"FROM {shipped(topology, stage)}\n".encode()
+            engine.docker("build", f"--tag={name(topology, stage)}", *marks, "-", stdin=source)
+
+
+def _marks(labels: dict[str, str]) -> list[str]:
+    return [f"--label=fr.citadelle.{key}={value}" for key, value in labels.items()]
+
+
 def _context() -> None:
     """Lay out the build context: the sources and the wheels, nothing else."""
     if CONTEXT.exists():
@@ -87,9 +118,8 @@ def _context() -> None:
 
 def _build(image: str, stage: str, base: str, labels: dict[str, str]) -> None:
     uids = [f"--build-arg=UID_{role.upper()}={uid}" for role, uid in UID.items()]
-    marks = [f"--label=fr.citadelle.{key}={value}" for key, value in labels.items()]
     argv = ["build", f"--target={stage}", f"--tag={image}", f"--build-arg=BASE={base}"]
-    engine.docker(*argv, *uids, *marks, str(CONTEXT), seconds=BUILD_SECONDS)
+    engine.docker(*argv, *uids, *_marks(labels), str(CONTEXT), seconds=BUILD_SECONDS)
 
 
 def _wheels(topology: Topology, base: str, labels: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from citadelle.airgap import archives, leaks, manifest, minisign, parts, room, s
 from citadelle.airgap.manifest import Origin
 from citadelle.airgap.minisign import Signer
 from citadelle.airgap.parts import PARTS, Making
+from citadelle.airgap.transport import digest
 from citadelle.errors import CitadelleError
 from citadelle.progress import Steps, console, table
 from citadelle.topology import Topology
@@ -176,10 +177,16 @@ _NUMBERS = ("Fichiers", "Mo", "Secondes")
 
 
 def _next(bundle: Bundle) -> Sequence[str]:
+    tools = source.tools()
     return (
         f"Bundle : {bundle.folder}",
         f"Empreinte de la clé : {bundle.signer.fingerprint}",
+        # Run before anything is verified: nothing in the bundle can vouch for them.
+        *(
+            f"SHA-256 de {tool.name} : {digest(bundle.folder / tool.name, 'sha256')}"
+            for tool in tools
+        ),
         "  à transmettre par un autre chemin que le bundle (voix, papier, messagerie signée).",
         f"De l'autre côté : ./airgap-verify --empreinte {bundle.signer.fingerprint}",
-        "                  puis ./airgap-install (docs/airgap.md).",
+        "                  puis ./airgap-install --vers DOSSIER (docs/airgap.md).",
     )

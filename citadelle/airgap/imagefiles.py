@@ -15,11 +15,6 @@ BASE = "base"
 _SECONDS = 1800
 
 
-def neutral(topology: Topology, stage: str) -> str:
-    """Return the name that an image travels under."""
-    return f"citadelle-airgap/{stage}:{images.tag(topology)}"
-
-
 def sources(topology: Topology, base: str) -> dict[str, str]:
     """Return the name of each image on this machine, the base last."""
     return {stage: images.name(topology, stage) for stage in images.STAGES} | {BASE: base}
@@ -38,7 +33,7 @@ def save(topology: Topology, base: str, folder: Path) -> None:
     Raises:
         CitadelleError: an image is missing, disk full.
     """
-    names = {stage: neutral(topology, stage) for stage in sources(topology, base)}
+    names = {stage: images.shipped(topology, stage) for stage in sources(topology, base)}
     raw = folder / RAW
     with writing(folder / ARCHIVE):
         folder.mkdir(parents=True)

@@ -80,7 +80,8 @@ def entries(folder: Path) -> list[Entry]:
     found = sorted(folder.rglob("*"))
     for path in found:
         _require_plain(path)
-    files = [p for p in found if p.is_file() and p.name not in (NAME, SIGNATURE)]
+    proofs = (folder / NAME, folder / SIGNATURE)
+    files = [path for path in found if path.is_file() and path not in proofs]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         digests = pool.map(lambda path: digest(path, "sha256"), files)
         return sorted(

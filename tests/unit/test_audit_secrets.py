@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -244,6 +245,9 @@ def test_own_keys_and_env_are_not_reports(ready_home: Home, cluster: Cluster) ->
     assert {name for name in names if name == ".env" or name.endswith(".key")} == set()
 
 
+@pytest.mark.skipif(
+    shutil.which("git") is None, reason="git absent : un bundle s'installe sans lui"
+)
 def test_secret_of_an_old_commit_turns_red(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cluster: Cluster
 ) -> None:

@@ -1,0 +1,74 @@
+"""The cluster and its tests, where nothing can be fetched."""
+
+from __future__ import annotations
+
+import pytest
+
+from citadelle.images import STAGES
+from tests.offline._machine import Machine
+from tests.offline.conftest import TARGET
+
+LAYERS = ("etcd", "patroni", "haproxy", "pgbouncer")
+
+
+def images(machine: Machine, *options: str) -> set[str]:
+    """Return the repositories of the engine's images."""
+    shown = machine.run("docker", "image", "ls", "--format", "{{.Repository}}", *options)
+    return set(shown.stdout.split())
+
+
+def test_up(running: str) -> None:
+    """From the bundle's images: no base image is looked for."""
+    assert "Prêt en" in running
+    assert "Image de base" not in running
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_image_is_the_cluster_s(machine: Machine, running: str, stage: str) -> None:
+    """Its name and its labels: that is how `destroy --images` finds it."""
+    assert f"citadelle/{stage}" in images(machine, "--filter=label=fr.citadelle.cluster=citadelle")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layer(machine: Machine, running: str, layer: str) -> None:
+    """The same session of Nox as anywhere."""
+    done = machine.run("./bootstrap", "nox", "-s", layer, cwd=TARGET)
+    print(done.stdout[-3000:])
+
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
+def test_install_again_over_a_running_cluster(
+    machine: Machine, running: str, install: list[str]
+) -> None:
+    """Its settings and its containers stay."""
+    before = machine.run("sh", "-c", f"docker ps --quiet; cat {TARGET}/.env").stdout
+    done = machine.run(*install)
+
+    assert done.returncode == 0, done.stdout
+    assert "modifié" not in done.stdout
+    assert machine.run("sh", "-c", f"docker ps --quiet; cat {TARGET}/.env").stdout == before
+
+
+def test_refreshed_image(machine: Machine, running: str) -> None:
+    """A later bundle replaces an image under the same name: the cluster takes it."""
+    name = machine.run(
+        *("docker", "image", "ls", "citadelle-airgap/pod", "--format={{.Repository}}:{{.Tag}}")
+    ).stdout.strip()
+    later = f"echo 'FROM {name}' | docker build --quiet --label=essai=1 --tag={name} -"
+    assert machine.run("sh", "-c", later).returncode == 0
+    done = machine.run("./bootstrap", "invoke", "build", cwd=TARGET)
+
+    assert done.returncode == 0, done.stdout
+    assert "Image pod, du bundle" in done.stdout
+    assert "Image etcd" not in done.stdout
+    assert "citadelle/pod" in images(machine, "--filter=label=essai=1")
+
+
+def test_destroy_leaves_what_was_carried(machine: Machine, running: str) -> None:
+    """The cluster's images go, the bundle's stay for the next cluster."""
+    done = machine.run(*("./bootstrap", "invoke", "destroy", "--yes", "--images"), cwd=TARGET)
+
+    assert done.returncode == 0, done.stdout
+    assert images(machine) == {f"citadelle-airgap/{stage}" for stage in (*STAGES, "base")}

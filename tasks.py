@@ -7,6 +7,7 @@ from citadelle.commands import airgap, certificates, chaos, cluster, proofs, ter
 namespace = Collection(
     *(cluster.env_, cluster.build, cluster.up, cluster.down, cluster.destroy, cluster.status_),
     *(cluster.logs, cluster.render, cluster.restart, cluster.switchover, cluster.roll),
+    cluster.fencer,
     *(terminals.psql, terminals.etcdctl, terminals.patronictl, terminals.sh, terminals.tools),
     *(proofs.bench, proofs.stress, proofs.audit),
     wan.wan,

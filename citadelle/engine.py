@@ -47,6 +47,26 @@ def background(argv: Sequence[str], output: Path, messages: Path) -> subprocess.
         return subprocess.Popen([client(), *argv], stdout=out, stderr=err)
 
 
+def follow(*argv: str) -> subprocess.Popen[str]:
+    """Start ``docker`` and return at once; its standard output is there to read line by line."""
+    return subprocess.Popen(
+        [client(), *argv], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def converse(container: str, *argv: str) -> subprocess.Popen[bytes]:
+    """Start a command inside a container and return at once, to talk with it by its pipes.
+
+    What it says on both its outputs comes by the same one, its errors last.
+    """
+    return subprocess.Popen(
+        [client(), "exec", "--interactive", container, *argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
 def require() -> None:
     """Raise CitadelleError unless an engine and Compose v2 answer."""
     try:

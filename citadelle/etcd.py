@@ -7,7 +7,7 @@ is only ever in the body of a request inside TLS.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +57,17 @@ class Etcd:
         """Return every member of the topology."""
         return [self.member(node) for node in ETCD]
 
-    def call(self, path: str, body: dict[str, object]) -> dict[str, Any]:
-        """Send one request below ``/v3``; raise CitadelleError with etcd's own words."""
+    def call(
+        self, path: str, body: dict[str, object], nodes: Sequence[str] = ETCD
+    ) -> dict[str, Any]:
+        """Send one request below ``/v3`` to the first of these members that answers.
+
+        Raises:
+            CitadelleError: with etcd's own words, or when no member answers.
+        """
         headers = {"Authorization": self.token} if self.token else {}
         response = None
-        for node in ETCD:
+        for node in nodes:
             try:
                 response = self._request(node, "POST", f"/v3{path}", body=body, headers=headers)
                 break
@@ -78,6 +84,12 @@ class Etcd:
         """Use this user for the calls that follow."""
         self.token = ""
         self.token = self.call("/auth/authenticate", {"name": user, "password": password})["token"]
+
+    def move_leader(self, leader: str, target: str) -> None:
+        """Hand the leadership over, as root; only the leader itself can (etcd 3.5, MoveLeader)."""
+        found = self.call("/cluster/member/list", {})["members"]
+        number = next(member["ID"] for member in found if member["name"] == target)
+        self.call("/maintenance/transfer-leadership", {"targetID": number}, (leader,))
 
     def _get(self, node: str, path: str) -> httpx.Response:
         return self._request(node, "GET", path)
@@ -110,13 +122,17 @@ def initialized(topology: Topology, home: Home) -> bool:
     """Tell whether a PostgreSQL cluster was ever made: Patroni writes this key once."""
     client = Etcd(topology, home)
     client.login("root", topology.settings.etcd_root_password.reveal())
-    key = f"{prefix(topology)}initialize".encode()
-    return bool(client.call("/kv/range", {"key": _b64(key)}).get("kvs"))
+    return bool(client.call("/kv/range", key_of(f"{prefix(topology)}initialize")).get("kvs"))
 
 
 def prefix(topology: Topology) -> str:
     """Return the keys that Patroni may touch; the trailing slash keeps ``<scope>2`` out."""
     return f"/service/{topology.settings.cluster_name}/"
+
+
+def key_of(text: str) -> dict[str, object]:
+    """Return one key, as the API spells it."""
+    return {"key": _b64(text.encode())}
 
 
 def range_of(text: str) -> dict[str, object]:
@@ -174,13 +190,26 @@ def _ensure_users(etcd: Etcd, users: dict[str, str], *, check: bool) -> bool:
     changed = False
     for user, password in users.items():
         if user not in known:
-            etcd.call("/auth/user/add", {"name": user, "password": password})
+            _add(etcd, "/auth/user/add", {"name": user, "password": password})
         elif (user != "root" or not check) and not _accepts(etcd, user, password, check=check):
             etcd.call("/auth/user/changepw", {"name": user, "password": password})
         else:
             continue
         changed = True
     return changed
+
+
+def _add(etcd: Etcd, path: str, body: dict[str, object]) -> None:
+    """Add a user or a role that was not there.
+
+    When an answer is late, the next member is asked the same; the first had added it (seen on a
+    machine under load).
+    """
+    try:
+        etcd.call(path, body)
+    except EtcdError as error:
+        if "already exists" not in str(error):
+            raise
 
 
 def _accepts(etcd: Etcd, user: str, password: str, *, check: bool) -> bool:
@@ -197,7 +226,7 @@ def _accepts(etcd: Etcd, user: str, password: str, *, check: bool) -> bool:
 def _ensure_role(etcd: Etcd, topology: Topology) -> bool:
     wanted = range_of(prefix(topology)) | {"permType": "READWRITE"}
     if PATRONI_ROLE not in etcd.call("/auth/role/list", {}).get("roles", []):
-        etcd.call("/auth/role/add", {"name": PATRONI_ROLE})
+        _add(etcd, "/auth/role/add", {"name": PATRONI_ROLE})
     granted = etcd.call("/auth/role/get", {"role": PATRONI_ROLE}).get("perm", [])
     if granted == [wanted]:
         return False
@@ -216,7 +245,7 @@ def _revoke(etcd: Etcd, permissions: Iterable[dict[str, Any]]) -> None:
 def _grant(etcd: Etcd, user: str, role: str) -> bool:
     roles = etcd.call("/auth/role/list", {}).get("roles", [])
     if role not in roles:
-        etcd.call("/auth/role/add", {"name": role})
+        _add(etcd, "/auth/role/add", {"name": role})
     if role in etcd.call("/auth/user/get", {"name": user}).get("roles", []):
         return False
     etcd.call("/auth/user/grant", {"user": user, "role": role})

@@ -16,6 +16,7 @@ from citadelle import (
     images,
     moves,
     pki,
+    placement,
     preflight,
     reload,
     status,
@@ -69,6 +70,7 @@ def up(topology: Topology, home: Home) -> Steps:
         _wait_entrances(topology, home)
     with steps.step("Santé de tous les conteneurs"):
         _wait_healthy(topology, home)
+    placement.keep_apart(topology, home, steps)
     return steps
 
 

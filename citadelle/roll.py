@@ -7,7 +7,17 @@ does not come back stops everything, the others untouched.
 
 from __future__ import annotations
 
-from citadelle import compose, delivery, images, lifecycle, pki, reload, status, switchover
+from citadelle import (
+    compose,
+    delivery,
+    images,
+    lifecycle,
+    pki,
+    placement,
+    reload,
+    status,
+    switchover,
+)
 from citadelle.errors import CitadelleError
 from citadelle.machines import DRAIN_SECONDS, Roll, machine
 from citadelle.patroni import Patroni
@@ -49,6 +59,7 @@ def run(
     with roll.steps.step("Comptes et configuration partagée"):
         lifecycle.settle(topology, home)
         reload.pg_hba(topology)
+    placement.keep_apart(topology, home, roll.steps)
     return roll
 
 

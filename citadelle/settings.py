@@ -108,6 +108,8 @@ class Settings:
     pgbouncer_clients_per_address: int = v.integer(2, 50000)
     connections_per_second: int = v.integer(5, 10000)
 
+    fencer: str = v.choice("non", "oui")
+
     @property
     def pooler_connections(self) -> int:
         """The connections that one PgBouncer opens at most to one database."""

@@ -10,11 +10,25 @@ from rich.table import Table
 from citadelle import engine, pki, progress
 from citadelle.etcd import Etcd
 from citadelle.etcd import Member as EtcdMember
+from citadelle.fencer import heartbeat
 from citadelle.patroni import Member, Patroni
 from citadelle.topology import CONTAINERS, HAPROXY, HOLDERS, PG, PGBOUNCER, Topology
 from citadelle.workspace import ROOT, Home
 
 SERVICES = ("rw", "ro", "pooled", "admin")
+
+
+@dataclass(frozen=True)
+class Fencer:
+    """Whether .env wants a fencer, and the process that watches, if any."""
+
+    wanted: bool
+    pid: int | None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "Fencer : arrêté (« invoke fencer ») ; un primaire mort coûte tout le bail"
+        return f"Fencer : en veille (processus {self.pid})"
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,7 @@ class Status:
     members: list[Member]
     etcd: list[EtcdMember]
     containers: dict[str, str]
+    fencer: Fencer = Fencer(wanted=False, pid=None)
 
     @property
     def leader(self) -> str | None:
@@ -66,6 +81,7 @@ class Status:
             "etcd": [{"name": m.name, "healthy": m.healthy, "leader": m.leader} for m in self.etcd],
             "endpoints": endpoints,
             "ca": self.ca,
+            "fencer": {"wanted": self.fencer.wanted, "running": self.fencer.pid is not None},
         }
 
     def _member_json(self, member: Member) -> dict[str, Any]:
@@ -83,7 +99,13 @@ def observe(topology: Topology, home: Home) -> Status:
         Patroni(topology, home).members(),
         Etcd(topology, home).members(),
         containers(topology, home),
+        _fencer(topology, home),
     )
+
+
+def _fencer(topology: Topology, home: Home) -> Fencer:
+    beat = heartbeat.last(home)
+    return Fencer(topology.settings.fencer == "oui", beat.pid if beat else None)
 
 
 def containers(topology: Topology, home: Home) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from citadelle import accounts, pause, poolers, progress, routing
+from citadelle import accounts, pause, placement, poolers, progress, routing
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.pause import Pause
@@ -79,7 +79,9 @@ def run(topology: Topology, home: Home, steps: Steps, target: str = "") -> Outco
             # back once it has stopped counting the new primary among the replicas.
             _wait(held, lambda: routing.reads_from(balancers.routes(), plan.target))
             held.resume()
-    return Outcome(plan, timeline, held.durations, time.monotonic() - start, held.problem())
+    seconds = time.monotonic() - start
+    placement.keep_apart(topology, home, steps)
+    return Outcome(plan, timeline, held.durations, seconds, held.problem())
 
 
 def prepare(topology: Topology, home: Home, target: str = "") -> Plan:

@@ -141,6 +141,14 @@ class Topology:
         """Tell whether the node is outside the preferred datacentre."""
         return self.datacenter(node) != self.preferred_datacenter
 
+    def share_rack(self, etcd: str, pg: str) -> bool:
+        """Tell whether an etcd member and a PostgreSQL node fail together: same number, same place.
+
+        ``etcdN`` and ``pgN`` of one datacentre stand for two machines of one rack.
+        """
+        same = etcd.removeprefix("etcd") == pg.removeprefix("pg")
+        return same and self.datacenter(etcd) == self.datacenter(pg)
+
     def priority(self, node: str) -> int:
         """Return the failover priority of a PostgreSQL node (0: never promoted)."""
         return int(getattr(self.settings, f"{node}_priority"))

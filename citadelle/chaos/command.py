@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from rich.markup import escape
 
@@ -12,6 +13,7 @@ from citadelle.chaos.fault import Fault
 from citadelle.chaos.outcome import Outcome
 from citadelle.chaos.run import campaign
 from citadelle.errors import CitadelleError
+from citadelle.fencer import child
 from citadelle.progress import console
 from citadelle.topology import Topology
 from citadelle.workspace import ROOT, Home
@@ -29,16 +31,26 @@ def chosen(names: str, *, everything: bool) -> tuple[Fault, ...]:
     return FAULTS if everything else named(*(wanted or SHORT))
 
 
-def play(
-    topology: Topology, home: Home, faults: Sequence[Fault], runs: int, hold: float | None
+def play(  # one run
+    topology: Topology,
+    home: Home,
+    faults: Sequence[Fault],
+    runs: int,
+    hold: float | None,
+    *,
+    fenced: bool = False,
 ) -> bool:
     """Play the faults, ``runs`` times over; return whether all were survived.
+
+    ``fenced`` has a fencer watch meanwhile, and judges by its targets.
 
     The report holds what was seen so far even when a fault ends the whole.
     """
     if runs < 1 or (hold is not None and hold <= 0):
         raise CitadelleError("--runs et --duration doivent être positifs.")
     outcomes: list[Outcome] = []
+    turns = [fault.fenced() if fenced else fault for fault in faults] * runs
+    fencer = child.alongside(topology, home, report.FENCER_LOG) if fenced else nullcontext()
 
     def seen(outcome: Outcome) -> None:
         outcomes.append(outcome)
@@ -46,7 +58,8 @@ def play(
             console.print(f"    [red]✘[/] {escape(problem)}")
 
     try:
-        campaign(topology, home, list(faults) * runs, seen, hold)
+        with fencer:
+            campaign(topology, home, turns, seen, hold)
     finally:
         if outcomes:
             report.show(outcomes)

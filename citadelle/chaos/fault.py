@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from citadelle import namespace
@@ -85,7 +85,8 @@ class Fault:
     held ``hold_seconds``, counted from the end of the lease when ``past_lease``. The deadline
     runs from the end of the restore to full health. ``max_gap_seconds`` bounds the longest time
     without a write acknowledged to pooled clients, ``max_pooled_errors`` the errors that they
-    see; both come from the targets of issue 4 and are None where it sets none.
+    see; both come from the targets of issue 4 and are None where it sets none. A fencer has a
+    target of its own, ``fenced_gap_seconds``.
     """
 
     name: str
@@ -98,9 +99,15 @@ class Fault:
     past_lease: bool = False
     deadline_seconds: float = HEALTH_SECONDS
     max_gap_seconds: float | None = None
+    fenced_gap_seconds: float | None = None
     max_pooled_errors: int | None = None
     loses_nothing: bool = True
 
     def hold(self, topology: Topology) -> float:
         """Return how long the fault lasts on this cluster, in seconds."""
         return self.hold_seconds + (topology.settings.patroni_ttl if self.past_lease else 0)
+
+    def fenced(self) -> Fault:
+        """Return the same fault, as it is judged while a fencer watches."""
+        bound = self.max_gap_seconds if self.fenced_gap_seconds is None else self.fenced_gap_seconds
+        return replace(self, title=f"{self.title}, avec le fencer", max_gap_seconds=bound)

@@ -7,8 +7,9 @@ from citadelle.chaos.containers import pod
 from citadelle.chaos.fault import PAST_LEASE_SECONDS, Fault, Field
 from citadelle.chaos.loads import IN_FLIGHT
 
-# With the plain lease (issue 4); the fencer has a target of its own.
+# With the plain lease, then with the fencer (issue 4).
 POD_KILLED_SECONDS = 25.0
+POD_FENCED_SECONDS = 6.0
 # How long a stopped machine stays away: the standby serves, the replicas follow it.
 AWAY_SECONDS = 10.0
 
@@ -49,6 +50,7 @@ FAULTS = (
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
         max_gap_seconds=POD_KILLED_SECONDS,
+        fenced_gap_seconds=POD_FENCED_SECONDS,
         max_pooled_errors=IN_FLIGHT,
     ),
     Fault(

@@ -24,6 +24,8 @@ from citadelle.verify import REPORTS
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 HTML, JSON = "chaos.html", "chaos.json"
+# What a fencer of the run says meanwhile.
+FENCER_LOG = REPORTS / "fencer.log"
 NUMBERS = ("Perdues", "Coupure (s)", "Pooler", "Direct", "Santé (s)")
 
 

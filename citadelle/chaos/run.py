@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import FrameType
 
 import psycopg
 
@@ -21,6 +19,7 @@ from citadelle.chaos.outcome import Outcome
 from citadelle.chaos.watch import watching
 from citadelle.errors import CitadelleError
 from citadelle.progress import Steps, wait_until
+from citadelle.signals import terminated_as_interrupted, uninterrupted
 from citadelle.topology import Topology
 from citadelle.workspace import Home
 
@@ -94,7 +93,7 @@ def once(fault: Fault, field: Field, tools: Instruments, hold: float | None = No
             held = _suffer(fault, field, loads, incidents, hold)
             healthy = _recover(fault, tools, incidents)
             loads.mark("cluster sain" if healthy is not None else "cluster malsain")
-            _pass(TAIL_SECONDS, "Suite de la charge")
+            let_pass(TAIL_SECONDS, "Suite de la charge")
         seen = outcome.sight(judge)
     return Outcome(
         fault=fault,
@@ -117,7 +116,7 @@ def _suffer(
     loads.mark(fault.title)
     try:
         fault.inject(field)
-        _pass(fault.hold(field.topology) if hold is None else hold, f"Panne « {fault.name} »")
+        let_pass(fault.hold(field.topology) if hold is None else hold, f"Panne « {fault.name} »")
     except (CitadelleError, psycopg.Error) as error:
         incidents.append(f"injection : {error}")
     finally:
@@ -159,7 +158,7 @@ def _baseline(judge: Judge) -> None:
     wait_until(missing, "Veilleur à l'œuvre", BASELINE_SECONDS, "Rien n'a été provoqué.")
 
 
-def _pass(seconds: float, what: str) -> None:
+def let_pass(seconds: float, what: str) -> None:
     """Let time pass: the load goes on, nothing is waited for."""
     end = time.monotonic() + seconds
 
@@ -168,34 +167,6 @@ def _pass(seconds: float, what: str) -> None:
         return f"encore {rest:.0f} s" if rest > 0 else None
 
     wait_until(left, what, seconds + SLACK_SECONDS)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let neither Ctrl-C nor a polite kill cut a restore short."""
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Make a polite kill of the task restore like Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    kept = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, kept)
 
 
 def campaign(

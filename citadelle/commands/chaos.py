@@ -9,6 +9,7 @@ from invoke.tasks import task
 from citadelle.chaos import command as chaos_
 from citadelle.chaos import report as chaos_report
 from citadelle.commands.shared import cluster, operator
+from citadelle.fencer import watch
 from citadelle.progress import console
 
 
@@ -25,15 +26,17 @@ def chaos_list(_c: Context) -> None:
         "all": "Toutes les pannes.",
         "runs": "Nombre d'essais de chacune (médianes au-delà d'un).",
         "duration": "Durée de chaque panne, en secondes ; la sienne sinon.",
+        "fencer": "Avec un fencer (FENCER=oui), jugé à ses propres cibles.",
         "yes": "Ne pas demander de confirmation.",
     },
 )
-def chaos_run(
+def chaos_run(  # the command's options
     _c: Context,
     fault: str = "",
     all: bool = False,  # noqa: A002  # the option's name
     runs: int = 1,
     duration: float = 0.0,
+    fencer: bool = False,
     yes: bool = False,
 ) -> None:
     """Provoquer des pannes sous charge et dire ce qui a tenu.
@@ -43,11 +46,13 @@ def chaos_run(
     with operator():
         faults = chaos_.chosen(fault, everything=all)
         topology, place = cluster()
+        if fencer:
+            watch.require(topology)
         name = topology.settings.cluster_name
         asked = f"{len(faults)} pannes sur « {name} ». Tapez son nom : "
         if not yes and input(asked).strip() != name:
             raise Exit("Rien n'a été provoqué.", code=2)
-        if not chaos_.play(topology, place, faults, runs, duration or None):
+        if not chaos_.play(topology, place, faults, runs, duration or None, fenced=fencer):
             raise Exit("Une panne n'a pas été tenue (voir ci-dessus).", code=1)
 
 

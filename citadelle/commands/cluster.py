@@ -16,6 +16,7 @@ from citadelle import engine, env, images, lifecycle, pki, settings, show, statu
 from citadelle import roll as roll_
 from citadelle import switchover as switchover_
 from citadelle.commands.shared import cluster, compose_run, operator
+from citadelle.fencer import watch
 from citadelle.machines import DRAIN_SECONDS
 from citadelle.progress import Steps, console
 from citadelle.topology import Topology
@@ -109,6 +110,8 @@ def _print_status(seen: status.Status, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(seen.as_json(), ensure_ascii=False, indent=2) + "\n")
         return
     console.print(status.table(seen))
+    if seen.fencer.wanted:
+        console.print(seen.fencer)
     for problem in seen.problems():
         console.print(f"[red]✘[/] {problem}")
 
@@ -175,6 +178,16 @@ def roll(_c: Context, node: str = "", drain: int = DRAIN_SECONDS) -> None:
     with operator():
         topology, place = cluster()
         roll_.show(roll_.run(topology, place, node, drain))
+
+
+@task
+def fencer(_c: Context) -> None:
+    """Veiller, et abréger le bail d'un primaire mort (Ctrl-C).
+
+    Reste au premier plan ; FENCER=oui dans .env. docs/fencer.md donne une unité systemd.
+    """
+    with operator():
+        watch.run(*cluster())
 
 
 @task(help={"node": "Conteneur ; tous sinon.", "file": "Un seul fichier, par exemple patroni.yml."})

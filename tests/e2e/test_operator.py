@@ -34,7 +34,7 @@ def test_status_json_is_healthy(home: Home, topology: Topology) -> None:
 def test_status_json_keys(home: Home, topology: Topology) -> None:
     """The JSON interface is stable: these keys, these nested keys."""
     seen = json.loads(invoke(home, "status", "--json").stdout)
-    assert set(seen) == {"healthy", "leader", "members", "etcd", "endpoints", "ca"}
+    assert set(seen) == {"healthy", "leader", "members", "etcd", "endpoints", "ca", "fencer"}
     assert set(seen["members"][0]) == {"name", "role", "state", "timeline", "lag_bytes", "dc"}
     assert set(seen["etcd"][0]) == {"name", "healthy", "leader"}
     assert set(seen["endpoints"]) == {"rw", "ro", "pooled", "admin"}

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from citadelle import lifecycle, sandbox
+from citadelle import lifecycle, sandbox, settings
 from citadelle.topology import Topology
 from citadelle.workspace import Home
+from tests.operator import change_env
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Arena:
 def arena() -> Iterator[Arena]:
     """Bring it up for the session, and remove it whatever happens."""
     topology, place = sandbox.prepare("chaos")
+    change_env(place, FENCER="oui")
+    topology = Topology(settings.load(place.env_file))
     try:
         lifecycle.up(topology, place)
         yield Arena(topology, place)

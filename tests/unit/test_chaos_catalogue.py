@@ -217,3 +217,18 @@ def test_the_watcher_writes_one_simple_statement() -> None:
     assert "%" not in statement
     assert ";" not in statement
     assert "ON CONFLICT (probe) DO UPDATE" in statement
+
+
+@pytest.mark.parametrize(("name", "bound"), [("pod-tue", 6.0), ("pod-arrete", 5.0)])
+def test_fencer_has_its_own_target(name: str, bound: float) -> None:
+    """Where issue 4 gives one; elsewhere the fault's own stays."""
+    (fault,) = named(name)
+
+    assert (fault.fenced().name, fault.fenced().max_gap_seconds) == (name, bound)
+
+
+def test_fencer_is_refused_without_env() -> None:
+    """Before anything is provoked."""
+    home = chaos_lab.field().home
+    with pytest.raises(CitadelleError, match="FENCER=oui"):
+        command.play(chaos_lab.TOPOLOGY, home, FAULTS, 1, None, fenced=True)

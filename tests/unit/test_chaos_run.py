@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from citadelle import progress
+from citadelle import progress, signals
 from citadelle.chaos import mend, run
 from citadelle.chaos.fault import Field
 from citadelle.chaos.judge import Judge, Outcome, Sample
@@ -140,7 +140,7 @@ def test_restored_when_the_injection_fails() -> None:
 def test_restored_when_the_wait_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever ends the time that the fault is held."""
     lab = Lab([])
-    monkeypatch.setattr(run, "_pass", raising_pass)
+    monkeypatch.setattr(run, "let_pass", raising_pass)
     fault = chaos_lab.fault(inject=lab.note("panne"), restore=lab.note("remise"))
 
     with pytest.raises(ZeroDivisionError):
@@ -163,7 +163,7 @@ def test_restored_on_interrupt() -> None:
     assert "remise" in lab.journal
 
 
-@pytest.mark.parametrize("number", run.SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", signals.SIGNALS, ids=lambda number: number.name)
 def test_restore_is_not_interrupted(number: signal.Signals) -> None:
     """A second Ctrl-C must not leave a pod cut from its cluster."""
     lab = Lab([])
@@ -179,7 +179,7 @@ def test_restore_is_not_interrupted(number: signal.Signals) -> None:
 
 def test_a_polite_kill_restores_too() -> None:
     """SIGTERM, whose default ends Python without a `finally`."""
-    with pytest.raises(KeyboardInterrupt), run.terminated_as_interrupted():
+    with pytest.raises(KeyboardInterrupt), signals.terminated_as_interrupted():
         os.kill(os.getpid(), signal.SIGTERM)
 
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from citadelle import etcd
+from citadelle.etcd import EtcdError
 from tests.unit import factory
 
 
@@ -45,3 +46,28 @@ def test_range_holds_this_cluster_only(key: str, *, inside: bool) -> None:
     first, end = range_of("/service/prod/")
 
     assert (first <= key.encode() < end) is inside
+
+
+class Late:
+    """An etcd whose first answer was late: what is asked again is there already."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    def call(self, _path: str, _body: dict[str, object]) -> dict[str, object]:
+        """Refuse, in etcd's own words."""
+        raise EtcdError(self.message)
+
+
+@pytest.mark.parametrize("message", ["user name already exists", "role name already exists"])
+def test_answer_that_was_late_is_no_failure(message: str) -> None:
+    """The first attempt had done it."""
+    late = Late(f"etcdserver: {message}")
+    etcd._add(late, "/auth/user/add", {})  # type: ignore[arg-type]  # asked only
+
+
+def test_any_other_refusal_is_one() -> None:
+    """A user that could not be added is not there."""
+    late = Late("etcdserver: permission denied")
+    with pytest.raises(EtcdError, match="permission denied"):
+        etcd._add(late, "/auth/user/add", {})  # type: ignore[arg-type]  # asked only

@@ -20,6 +20,7 @@ _certs.add_task(certificates.certs_check)
 
 _prove = Collection("prove")
 _prove.add_task(proofs.prove_wire)
+_prove.add_task(proofs.prove_wan)
 
 _chaos = Collection("chaos")
 _chaos.add_task(chaos.chaos_list)

@@ -53,6 +53,16 @@ class Etcd:
             return Member(node, healthy=False, leader=False)
         return Member(node, healthy, healthy and leader)
 
+    def counter(self, node: str, name: str) -> int | None:
+        """Return one of a member's own counters, by its Prometheus name; None when it is silent."""
+        try:
+            lines = self._get(node, "/metrics").text.splitlines()
+        except httpx.HTTPError:
+            return None
+        return next(
+            (int(float(line.split()[1])) for line in lines if line.startswith(f"{name} ")), None
+        )
+
     def members(self) -> list[Member]:
         """Return every member of the topology."""
         return [self.member(node) for node in ETCD]

@@ -11,10 +11,13 @@ from citadelle import engine
 from citadelle.audit import page as audit_page
 from citadelle.audit import run as audit_run
 from citadelle.commands.shared import cluster, operator
+from citadelle.errors import CitadelleError
 from citadelle.progress import console
 from citadelle.stress import plan as stress_plan
 from citadelle.stress import run as stress_run
 from citadelle.verify import REPORTS
+from citadelle.wan import link as wan_link
+from citadelle.wan import steady
 from citadelle.wire import prove
 from citadelle.wire import report as wire_report
 from citadelle.workspace import ROOT
@@ -88,6 +91,38 @@ def audit(_c: Context) -> None:
         console.print(f"Rapport : {written.relative_to(ROOT)}")
         if found.failed:
             raise Exit("L'audit demande une décision (voir ci-dessus).", code=1)
+
+
+@task(
+    name="wan",
+    help={
+        "latency": "Retard dans chaque sens.",
+        "jitter": "Ce que le retard varie.",
+        "loss": "Part des paquets perdus, dans chaque sens.",
+        "duration": "Secondes.",
+    },
+)
+def prove_wan(
+    _c: Context,
+    latency: str = "80ms",
+    jitter: str = "20ms",
+    loss: str = "2%",
+    duration: float = 600.0,
+) -> None:
+    """Montrer que les délais tiennent sur un lien lent.
+
+    Éloigne les centres, charge légèrement, compte élections, primaires et retards, puis rétablit le
+    lien : reports/wan.json. Code 1 si quelque chose n'a pas tenu.
+    """
+    with operator():
+        link = wan_link.parse(latency, jitter, loss)
+        if duration <= 0:
+            raise CitadelleError(f"--duration : {duration:g} doit être positif.")
+        found = steady.run(*cluster(), link, duration)
+        steady.show(found)
+        console.print(f"Rapport : {steady.write(found, REPORTS).relative_to(ROOT)}")
+        if found.problems():
+            raise Exit("Quelque chose n'a pas tenu (voir ci-dessus).", code=1)
 
 
 @task(name="wire")

@@ -14,7 +14,7 @@ OUTSIDE = ("192.0.2.1", "2001:db8::1")
 # A network namespace where a default route exists, as the probe's own proof.
 WITH_ROUTE = """
 set -e
-ip link add d0 type dummy; ip link set d0 up
+ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up
 ip address add 192.0.2.2/24 dev d0; ip -6 address add 2001:db8::2/64 dev d0 nodad
 exec ip route get "$1"
 """

@@ -63,7 +63,9 @@ def test_debian_without_an_engine(machine: Machine, installed: str, install: lis
     )
 
     assert done.returncode == 0, done.stdout
-    assert "Paquets Debian du bundle : apparmor, docker-cli, docker-compose, docker" in done.stdout
+    assert (
+        "apparmor, ca-certificates, docker-cli, docker-compose, docker.io, iptables" in done.stdout
+    )
     assert "le moteur Docker (ou Compose v2) ne répond pas : démarrez-le" in done.stdout
     assert "Docker Compose version" in done.stdout
 

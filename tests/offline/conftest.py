@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from tests.offline._machine import BUNDLE, Machine
 
 # Wheels and packages come from a mirror, images may have to be built: named for a slow line.
 EXPORT_SECONDS = 1500
-STATE = ROOT / "build" / "airgap"
+# Not build/airgap: the operator's own signing key lies there.
+PURPOSE = "offline"
+STATE = sandbox.home(PURPOSE).path
 TARGET = "/opt/citadelle"
 # Starts airgap-install, and kills it as soon as it loads images.
 INTERRUPT = """
@@ -41,14 +44,14 @@ class Bundle:
 
 
 @pytest.fixture(scope="session")
-def bundle() -> Bundle:
+def bundle() -> Iterator[Bundle]:
     """Export this checkout as the operator does, with a key of the test's own."""
     if os.geteuid() != 0:
         pytest.exit(
             "La machine isolée demande root (espaces de noms, second moteur).", returncode=2
         )
     signer, _ = minisign.own(STATE / "essai.key")
-    _, place = sandbox.prepare("airgap")
+    _, place = sandbox.prepare(PURPOSE)
     dist = STATE / "dist"
     done = subprocess.run(
         operator.argv("airgap.export", f"--to={dist}", f"--key={STATE / 'essai.key'}"),
@@ -63,7 +66,8 @@ def bundle() -> Bundle:
     print(done.stdout)
     assert done.returncode == 0, done.stdout
     (folder,) = (path for path in dist.iterdir() if (path / "MANIFEST.json").is_file())
-    return Bundle(folder, signer.fingerprint)
+    yield Bundle(folder, signer.fingerprint)
+    shutil.rmtree(dist)  # more than a gigabyte
 
 
 @pytest.fixture(scope="session")

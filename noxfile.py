@@ -91,6 +91,12 @@ def chaos(session: nox.Session) -> None:
     _layer(session, "resilience", "-m", "not slow")
 
 
+@nox.session(default=False, tags=["cluster"])
+def multidc(session: nox.Session) -> None:
+    """Deux centres de données, sur un cluster à part ; « -- -m disruptive » : tout."""
+    _layer(session, "multidc", "-m", "not slow")
+
+
 @nox.session(default=False)
 def airgap_rpms(session: nox.Session) -> None:
     """Choix et vérification des RPM : vrais paquets faits sur place (rpm, createrepo-c, dnf)."""

@@ -34,7 +34,9 @@ def psql_argv(topology: Topology, *, database: str = "postgres") -> list[str]:
     ]
 
 
-def run_sql(topology: Topology, node: str, sql: str, *, database: str = "postgres") -> str:
+def run_sql(
+    topology: Topology, node: str, sql: str, *, database: str = "postgres", seconds: float = 60
+) -> str:
     """Run SQL as superuser on one node and return its rows, unaligned, one per line.
 
     What an unqualified name means is fixed: no object that a role made in ``public`` can stand
@@ -44,7 +46,7 @@ def run_sql(topology: Topology, node: str, sql: str, *, database: str = "postgre
     argv += [*psql_argv(topology, database=database), "--quiet", "--tuples-only", "--no-align"]
     argv += ["--set=ON_ERROR_STOP=1", "--file=-"]
     container = f"{topology.settings.cluster_name}-{node}"
-    return engine.execute(container, *argv, stdin=sql.encode())
+    return engine.execute(container, *argv, stdin=sql.encode(), seconds=seconds)
 
 
 def ensure(topology: Topology, leader: str) -> bool:

@@ -76,7 +76,8 @@ def files(topology: Topology, container: Container, ca_fingerprint: str) -> dict
 
 def dynamic_configuration(topology: Topology) -> str:
     """Return Patroni's shared configuration (YAML), kept in etcd."""
-    return template("patroni/dcs.yml.j2", s=topology.settings)
+    nodes = topology.synchronous_nodes
+    return template("patroni/dcs.yml.j2", s=topology.settings, synchronous_nodes=nodes)
 
 
 def admin_hash(topology: Topology, ca_fingerprint: str) -> str:
@@ -117,7 +118,7 @@ def _pg(topology: Topology, container: Container) -> dict[str, object]:
         "pods": [topology.address(node, "pg") for node in PG],
         "poolers": [topology.address(node, "pool") for node in PGBOUNCER],
         "remote": remote,
-        "nosync": remote and topology.settings.remote_replication == "asynchrone",
+        "sync_priority": topology.sync_priority(container.node),
         "priority": topology.priority(container.node),
         "dcs": dynamic_configuration(topology),
     }
@@ -138,6 +139,7 @@ def _haproxy(topology: Topology, container: Container) -> dict[str, object]:
         "pool": topology.address(container.node, "pool"),
         "poolers": [topology.address(node, "pool") for node in PGBOUNCER],
         "address": {node: topology.address(node, "pg") for node in PG},
+        "first": topology.reads_first(container.node),
     }
 
 
@@ -149,8 +151,18 @@ def _pgbouncer(topology: Topology, container: Container) -> dict[str, object]:
     }
 
 
-def _guard(_topology: Topology, _container: Container) -> dict[str, object]:
-    return {}
+def _guard(topology: Topology, container: Container) -> dict[str, object]:
+    """Return the pooler's own load balancer, when exactly one is in its datacentre."""
+    dc = topology.datacenter(container.node)
+    near = [node for node in HAPROXY if topology.datacenter(node) == dc]
+    if len(near) != 1:
+        return {"own": None}
+    [far] = [node for node in HAPROXY if node not in near]
+    return {
+        "own": near[0],
+        "own_address": topology.address(near[0], "pool"),
+        "other_address": topology.address(far, "pool"),
+    }
 
 
 def _tools(_topology: Topology, _container: Container) -> dict[str, object]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from citadelle import rules_places
+
 # A pooler's reserve (two), its lookup of a password and a reader of statistics.
 POOLER_EXTRA = 4
 # Superuser's reserve (PostgreSQL's default, three), Patroni's own, and a margin.
@@ -55,21 +57,6 @@ def _datacenters_are_known(parsed: Mapping[str, object], kinds: Mapping[str, str
     for name, value in _group(parsed, kinds, "datacenter").items():
         if value not in known:
             yield f"{name} : centre de données inconnu « {value} » (connus : {', '.join(known)})"
-
-
-def _preferred_datacenter_has_a_pair(
-    parsed: Mapping[str, object], _kinds: Mapping[str, str]
-) -> Iterator[str]:
-    """Without a second node there, no synchronous standby exists unless the remote may be one."""
-    known = parsed.get("datacenters")
-    if not isinstance(known, tuple) or not known or parsed.get("remote_replication") == "synchrone":
-        return
-    here = sum(parsed.get(f"pg{index}_dc") == known[0] for index in (1, 2, 3))
-    if here == 1:
-        yield (
-            f"un seul PostgreSQL dans {known[0]} : placez-y un second (PG1_DC, PG2_DC, PG3_DC) ou "
-            "REMOTE_REPLICATION=synchrone, sinon aucun réplica ne peut être synchrone"
-        )
 
 
 def _timers_hold_together(parsed: Mapping[str, object], _kinds: Mapping[str, str]) -> Iterator[str]:
@@ -137,9 +124,11 @@ RULES = (
     _secrets_are_distinct,
     _users_are_distinct,
     _datacenters_are_known,
-    _preferred_datacenter_has_a_pair,
+    rules_places.refused,
     _timers_hold_together,
     _certificates_are_renewed_in_time,
     _hba_lines_name_no_internal_role,
     _clients_leave_room,
 )
+# What does not stop: shown by `invoke certs`, `up` and `status`.
+WARNINGS = (rules_places.warned,)

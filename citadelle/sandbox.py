@@ -30,12 +30,15 @@ def home(purpose: str) -> Home:
     return Home(ROOT / "build" / purpose)
 
 
-def prepare(purpose: str) -> tuple[Topology, Home]:
-    """Remove what an interrupted run left, then write a new ``.env`` and its certificates."""
+def prepare(purpose: str, **variables: str) -> tuple[Topology, Home]:
+    """Remove what an interrupted run left, then write a new ``.env`` and its certificates.
+
+    ``variables`` are those of ``.env`` that the purpose wants otherwise.
+    """
     place = home(purpose)
     remove(place)
     place.env_file.unlink(missing_ok=True)
-    env.create(place, overrides(purpose))
+    env.create(place, overrides(purpose) | variables)
     topology = Topology(settings.load(place.env_file))
     pki.ensure(place, topology)
     return topology, place

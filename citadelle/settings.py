@@ -19,7 +19,7 @@ from dotenv.parser import parse_stream
 
 from citadelle import variables as v
 from citadelle.errors import CitadelleError
-from citadelle.rules import PG_RESERVED, POOLER_EXTRA, RULES
+from citadelle.rules import PG_RESERVED, POOLER_EXTRA, RULES, WARNINGS
 from citadelle.variables import Secret
 
 
@@ -48,7 +48,7 @@ class Settings:
     pg1_priority: int = v.integer(0, 1000)
     pg2_priority: int = v.integer(0, 1000)
     pg3_priority: int = v.integer(0, 1000)
-    remote_replication: str = v.choice("asynchrone", "synchrone")
+    remote_replication: str = v.choice("asynchrone", "secours", "synchrone")
 
     etcd_client_port: int = v.port("etcd")
     etcd_peer_port: int = v.port("etcd")
@@ -102,6 +102,9 @@ class Settings:
     pgbouncer_pool_size: int = v.integer(1, 1000)
     pgbouncer_max_clients: int = v.integer(10, 50000)
 
+    haproxy_ro_preference: str = v.choice("locale", "toutes")
+    haproxy_ro_primary: str = v.choice("jamais", "secours")
+
     pooling: str = v.choice("souple", "strict")
     pg_hba_extra: tuple[str, ...] = v.hba_lines()
     haproxy_clients_per_address: int = v.integer(2, 4000)
@@ -124,6 +127,11 @@ class Settings:
         """
         left = self.pg_max_connections - 2 * self.pooler_connections - PG_RESERVED
         return left // 2
+
+    def warnings(self) -> list[str]:
+        """Return, in French, what this cluster may be but at a price; empty when nothing is."""
+        parsed = vars(self)
+        return [warning for rule in WARNINGS for warning in rule(parsed, KINDS)]
 
     def secrets(self) -> dict[str, Secret]:
         """Return every secret by the name of its variable."""

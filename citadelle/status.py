@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.table import Table
 
-from citadelle import engine, pki, progress
+from citadelle import engine, lag, pki, progress
 from citadelle.etcd import Etcd
 from citadelle.etcd import Member as EtcdMember
 from citadelle.fencer import heartbeat
@@ -41,11 +41,26 @@ class Status:
     etcd: list[EtcdMember]
     containers: dict[str, str]
     fencer: Fencer = Fencer(wanted=False, pid=None)
+    # By replica; one whose lag is unknown is absent.
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def leader(self) -> str | None:
         """The running primary."""
         return next((m.name for m in self.members if m.role == "leader"), None)
+
+    def lag_seconds(self, member: Member) -> float | None:
+        """Return how late a member's data are, in seconds; None when unknown."""
+        return 0.0 if member.role == "leader" else self.seconds.get(member.name)
+
+    def promotable_without_loss(self, member: Member) -> bool:
+        """Tell whether it could take over now with every acknowledged write.
+
+        Every commit waited for it (Patroni's role comes from ``/sync`` in etcd, also while there
+        is no primary), its PostgreSQL runs, and .env does not bar it.
+        """
+        ready = member.role == "sync_standby" and member.state in ("streaming", "running")
+        return ready and member.name in PG and self.topology.priority(member.name) > 0
 
     def problems(self) -> list[str]:
         """Return what keeps the cluster from being healthy, in French; empty when it is."""
@@ -82,24 +97,33 @@ class Status:
             "endpoints": endpoints,
             "ca": self.ca,
             "fencer": {"wanted": self.fencer.wanted, "running": self.fencer.pid is not None},
+            "warnings": self.topology.settings.warnings(),
         }
 
     def _member_json(self, member: Member) -> dict[str, Any]:
         dc = self.topology.datacenter(member.name) if member.name in PG else None
-        return {**vars(member), "dc": dc}
+        return {
+            **vars(member),
+            "dc": dc,
+            "lag_seconds": self.lag_seconds(member),
+            "promotable_without_loss": self.promotable_without_loss(member),
+        }
 
 
 def observe(topology: Topology, home: Home) -> Status:
     """Look at every component once; what does not answer is reported, not raised."""
     ca = home.pki / "server" / "ca.crt"
     shown = ca.relative_to(ROOT) if ca.is_relative_to(ROOT) else ca
+    members = Patroni(topology, home).members()
+    leader = next((m.name for m in members if m.role == "leader"), None)
     return Status(
         topology,
         str(shown),
-        Patroni(topology, home).members(),
+        members,
         Etcd(topology, home).members(),
         containers(topology, home),
         _fencer(topology, home),
+        lag.seconds(topology, leader),
     )
 
 
@@ -126,7 +150,7 @@ def table(status: Status) -> Table:
     """Return the nodes, their roles and addresses as a table of 80 columns."""
     s = status.topology.settings
     title = f"Cluster {s.cluster_name} (ports publiés sur {s.bind_address})"
-    grid = progress.table(title, "Nœud", "Centre", "Rôle", "État", "TL", "Retard", "Adresse")
+    grid = progress.table(title, "Nœud", "Centre", "Rôle", "État", "TL", "Retard", "Adresse, ports")
     for etcd in status.etcd:
         role = "etcd, chef" if etcd.leader else "etcd"
         address = f"{status.topology.address(etcd.name, 'dcs')}"
@@ -136,7 +160,15 @@ def table(status: Status) -> Table:
         _add_member(grid, status, member)
     for node in (*HAPROXY, *PGBOUNCER):
         _add_entrance(grid, status, node)
+    grid.caption, grid.caption_justify = _promotable(status), "left"
     return grid
+
+
+def _promotable(status: Status) -> str:
+    """Return, in words, who could take over now without losing an acknowledged write."""
+    found = [m.name for m in status.members if status.promotable_without_loss(m)]
+    shown = ", ".join(f"{name} ({status.topology.datacenter(name)})" for name in found)
+    return f"Promouvable sans perte en ce moment : {shown or 'aucun nœud'}."
 
 
 ROLES = {"leader": "primaire", "sync_standby": "réplica sync.", "replica": "réplica"}
@@ -144,6 +176,12 @@ ROLES = {"leader": "primaire", "sync_standby": "réplica sync.", "replica": "ré
 
 def _state(good: bool, yes: str, no: str) -> str:  # a choice of words
     return yes if good else f"[red]{no}[/]"
+
+
+def _lag(size: int | None, seconds: float | None) -> str:
+    """Return bytes and seconds; what is unknown is a question mark, never a zero."""
+    shown = "?" if seconds is None else f"{seconds:.1f}".replace(".", ",")
+    return f"{'?' if size is None else size} o, {shown} s"
 
 
 def _add_member(grid: Table, status: Status, member: Member) -> None:
@@ -155,7 +193,7 @@ def _add_member(grid: Table, status: Status, member: Member) -> None:
         ROLES.get(member.role, member.role),
         _state(member.state == good, member.state, member.state),
         str(member.timeline or "?"),
-        "?" if member.lag_bytes is None else f"{member.lag_bytes} o",
+        _lag(member.lag_bytes, status.lag_seconds(member)),
         f"{status.topology.address(member.name, 'pg')}" if known else "?",
     )
 
@@ -170,5 +208,5 @@ def _add_entrance(grid: Table, status: Status, node: str) -> None:
         _state(health == "healthy", "sain", health),
         "",
         "",
-        "ports " + " ".join(str(e.port) for e in points),
+        " ".join(str(e.port) for e in points),
     )

@@ -153,6 +153,35 @@ class Topology:
         """Return the failover priority of a PostgreSQL node (0: never promoted)."""
         return int(getattr(self.settings, f"{node}_priority"))
 
+    def reads_first(self, balancer: str) -> tuple[str, ...]:
+        """Return the PostgreSQL nodes that a load balancer sends reads to before the others.
+
+        Those of its own datacentre, unless .env treats all alike or there is none.
+        """
+        near = tuple(node for node in PG if self.datacenter(node) == self.datacenter(balancer))
+        return near if near and self.settings.haproxy_ro_preference == "locale" else PG
+
+    def sync_priority(self, node: str) -> int:
+        """Return the rank of a PostgreSQL node as a synchronous standby (0: never one).
+
+        Patroni replaces one by another of a higher rank as soon as it streams (sync.py,
+        _ReplicaList): two ranks, and not `priority`, so that equals do not swap.
+        """
+        if not self.is_remote(node):
+            return 2
+        return 0 if self.settings.remote_replication == "asynchrone" else 1
+
+    @property
+    def synchronous_nodes(self) -> int:
+        """How many standbys a commit waits for.
+
+        One; but with REMOTE_REPLICATION=synchrone as many as make one of them remote, whoever of
+        the preferred datacentre is the primary: its loss then loses nothing.
+        """
+        preferred = [node for node in PG if not self.is_remote(node)]
+        everywhere = self.settings.remote_replication == "synchrone" and len(preferred) < len(PG)
+        return len(preferred) if everywhere else 1
+
     @cached_property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Published services, the first node of each kind first."""

@@ -29,7 +29,17 @@ from citadelle.workspace import home as current_home
 
 # Nox sessions, in the order of the report; only tests count in its last line.
 STATIC = ("lint", "types", "unit")
-CLUSTER = ("etcd", "patroni", "haproxy", "pgbouncer", "e2e", "security", "lifecycle", "chaos")
+CLUSTER = (
+    "etcd",
+    "patroni",
+    "haproxy",
+    "pgbouncer",
+    "e2e",
+    "security",
+    "lifecycle",
+    "chaos",
+    "multidc",
+)
 WITHOUT_TESTS = ("lint", "types")
 REPORTS = ROOT / "reports"
 

@@ -7,7 +7,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from citadelle import env, pki, show
-from citadelle.commands.shared import cluster, operator
+from citadelle.commands.shared import cluster, operator, warn
 from citadelle.progress import console
 from citadelle.workspace import home
 
@@ -19,6 +19,7 @@ def certs(_c: Context) -> None:
         if env.create(home()):
             console.print(".env créé (mode 0600), secrets tirés au hasard.")
         topology, place = cluster()
+        warn(topology)
         issued = pki.ensure(place, topology)
         for certificate in issued:
             console.print(f"  émis  {certificate.file}  ({certificate.reason})")

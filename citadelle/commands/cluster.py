@@ -15,7 +15,7 @@ from rich.live import Live
 from citadelle import engine, env, images, lifecycle, pki, settings, show, status
 from citadelle import roll as roll_
 from citadelle import switchover as switchover_
-from citadelle.commands.shared import cluster, compose_run, operator
+from citadelle.commands.shared import cluster, compose_run, operator, warn
 from citadelle.fencer import watch
 from citadelle.machines import DRAIN_SECONDS
 from citadelle.progress import Steps, console
@@ -56,6 +56,7 @@ def up(_c: Context) -> None:
     """Amener le cluster à l'état décrit par .env, prêt à servir."""
     with operator():
         topology, place = cluster()
+        warn(topology)
         lifecycle.report(topology, place, lifecycle.up(topology, place))
 
 
@@ -112,6 +113,7 @@ def _print_status(seen: status.Status, *, as_json: bool) -> None:
     console.print(status.table(seen))
     if seen.fencer.wanted:
         console.print(seen.fencer)
+    warn(seen.topology)
     for problem in seen.problems():
         console.print(f"[red]✘[/] {problem}")
 

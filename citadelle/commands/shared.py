@@ -10,6 +10,7 @@ from invoke.exceptions import Exit
 
 from citadelle import compose, engine, lifecycle, settings
 from citadelle.errors import CitadelleError
+from citadelle.progress import console
 from citadelle.topology import Topology
 from citadelle.workspace import Home, home
 
@@ -28,6 +29,12 @@ def operator(resume: str = "« invoke up » reprend où il en était") -> Iterat
 def cluster() -> tuple[Topology, Home]:
     """Return this home's cluster, as ``.env`` describes it."""
     return Topology(settings.load(home().env_file)), home()
+
+
+def warn(topology: Topology) -> None:
+    """Tell what ``.env`` allows itself at a price; nothing stops for it."""
+    for warning in topology.settings.warnings():
+        console.print(f"[yellow]⚠[/] .env : {warning}")
 
 
 def tty() -> str:

@@ -14,6 +14,9 @@ from tests.operator import invoke
 
 # The project's promise for `up` when there is nothing to do.
 IDLE_UP_SECONDS = 10
+PROMOTABLE = "promotable_without_loss"
+# Nobody writes, and every node is on one machine: a lag beyond would be a wrong measure.
+AT_REST_SECONDS = 5
 
 
 def started(topology: Topology) -> dict[str, str]:
@@ -34,10 +37,19 @@ def test_status_json_is_healthy(home: Home, topology: Topology) -> None:
 def test_status_json_keys(home: Home, topology: Topology) -> None:
     """The JSON interface is stable: these keys, these nested keys."""
     seen = json.loads(invoke(home, "status", "--json").stdout)
-    assert set(seen) == {"healthy", "leader", "members", "etcd", "endpoints", "ca", "fencer"}
-    assert set(seen["members"][0]) == {"name", "role", "state", "timeline", "lag_bytes", "dc"}
+    keys = {"healthy", "leader", "members", "etcd", "endpoints", "ca", "fencer", "warnings"}
+    assert set(seen) == keys
+    place = {"name", "role", "state", "timeline", "dc"}
+    assert set(seen["members"][0]) == {*place, "lag_bytes", "lag_seconds", PROMOTABLE}
     assert set(seen["etcd"][0]) == {"name", "healthy", "leader"}
     assert set(seen["endpoints"]) == {"rw", "ro", "pooled", "admin"}
+
+
+def test_status_knows_who_could_take_over(home: Home, topology: Topology) -> None:
+    """The synchronous standby and nobody else, and how late each node is, at rest."""
+    members = json.loads(invoke(home, "status", "--json").stdout)["members"]
+    assert [m["role"] for m in members if m[PROMOTABLE]] == ["sync_standby"]
+    assert all(0 <= m["lag_seconds"] < AT_REST_SECONDS for m in members)
 
 
 def test_up_again_restarts_nothing(home: Home, topology: Topology) -> None:

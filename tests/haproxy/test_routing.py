@@ -19,12 +19,17 @@ STATS = "echo 'show stat' | socat - /run/haproxy/stats.sock"
 
 def up(host: Host, backend: str) -> set[str]:
     """Return the servers of a backend that the load balancer holds for usable."""
+    return {row["svname"] for row in servers(host, backend)}
+
+
+def servers(host: Host, backend: str) -> list[dict[str, str]]:
+    """Return what HAProxy says of the usable servers of a backend."""
     rows = csv.DictReader(host.check_output(STATS).removeprefix("# ").splitlines())
-    return {
-        row["svname"]
+    return [
+        row
         for row in rows
         if row["pxname"] == backend and row["svname"] in PG and row["status"] == "UP"
-    }
+    ]
 
 
 def test_rw_leads_to_the_primary_and_ro_to_a_replica(enter: Connect, service: str) -> None:
@@ -46,6 +51,14 @@ def test_ro_knows_the_replicas(
 ) -> None:
     """Every node but the primary answers 200 to /replica."""
     assert up(container(balancer), "ro") == set(PG) - {leader}
+
+
+def test_ro_prefers_its_own_datacentre(
+    container: Callable[[str], Host], topology: Topology, balancer: str, leader: str
+) -> None:
+    """The other site's replicas serve only when none is left here: the link is slow."""
+    first = {row["svname"] for row in servers(container(balancer), "ro") if row["bck"] == "0"}
+    assert first == set(topology.reads_first(balancer)) - {leader}
 
 
 def test_postgresql_sees_the_clients_own_address(enter: Connect, topology: Topology) -> None:

@@ -63,9 +63,8 @@ def test_postgresql_waits_for_that_standby(topology: Topology, home: Home, leade
 @pytest.mark.parametrize("node", PG)
 def test_tags(topology: Topology, home: Home, node: str) -> None:
     """A remote node is never synchronous when replication to it is not; priorities are .env's."""
-    asynchronous = topology.settings.remote_replication == "asynchrone"
     tags = Patroni(topology, home).request(node, "GET", "/patroni").json()["tags"]
-    assert tags.get("nosync", False) is (topology.is_remote(node) and asynchronous)
+    assert tags["sync_priority"] == topology.sync_priority(node)
     assert tags["failover_priority"] == topology.priority(node)
 
 
@@ -80,7 +79,6 @@ def test_timer_is_the_one_of_env(topology: Topology, home: Home, name: str) -> N
     ("name", "value"),
     [
         ("synchronous_mode", True),
-        ("synchronous_node_count", 1),
         ("primary_start_timeout", 0),
         ("maximum_lag_on_failover", 1048576),
     ],
@@ -89,6 +87,12 @@ def test_shared_setting(topology: Topology, home: Home, name: str, value: object
     """No acknowledged write is lost, and a dead primary is replaced at once."""
     shared = Patroni(topology, home).request(PG[0], "GET", "/config").json()
     assert shared[name] == value
+
+
+def test_commits_wait_for_as_many_as_env_says(topology: Topology, home: Home) -> None:
+    """One standby, or one more for the other site."""
+    shared = Patroni(topology, home).request(PG[0], "GET", "/config").json()
+    assert shared["synchronous_node_count"] == topology.synchronous_nodes
 
 
 def test_not_paused(topology: Topology, home: Home) -> None:

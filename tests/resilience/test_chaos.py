@@ -14,7 +14,7 @@ from citadelle.chaos.catalogue import FAULTS, SHORT
 from citadelle.chaos.fault import Fault, Field
 from citadelle.chaos.outcome import Outcome
 from citadelle.errors import CitadelleError
-from tests.resilience.conftest import Arena
+from tests.arena import Arena
 
 pytestmark = pytest.mark.disruptive
 

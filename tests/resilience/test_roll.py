@@ -17,8 +17,8 @@ from citadelle.stress.result import Result
 from citadelle.stress.run import running
 from citadelle.topology import CONTAINERS, ETCD, PGBOUNCER, Topology
 from citadelle.workspace import ROOT
+from tests.arena import Arena
 from tests.operator import argv, change_env, environment
-from tests.resilience.conftest import Arena
 
 # The targets of issue 4.
 GAP_SECONDS = 3.0

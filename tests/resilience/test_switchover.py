@@ -18,8 +18,8 @@ from citadelle.stress.result import Result
 from citadelle.stress.run import running
 from citadelle.topology import PGBOUNCER
 from citadelle.workspace import ROOT
+from tests.arena import Arena
 from tests.operator import argv, environment, invoke
-from tests.resilience.conftest import Arena
 
 # The targets of issue 4: no error, nothing lost, no longer without a write.
 GAP_SECONDS = 3.0

@@ -16,9 +16,16 @@ VALUES = {
     "BASE_IMAGE": "registre.test/debian@sha256:" + "0" * 64,
     "DEBIAN_MIRROR": "",
     "SERVER_EXTRA_NAMES": "",
+    # The last node of each kind is remote, as in .env.example.
     "DATACENTERS": "dc1,dc2",
+    "ETCD3_DC": "dc2",
+    "PG3_DC": "dc2",
+    "HAPROXY2_DC": "dc2",
+    "PGBOUNCER2_DC": "dc2",
     "APP_DATABASE": "app",
     "REMOTE_REPLICATION": "asynchrone",
+    "HAPROXY_RO_PREFERENCE": "locale",
+    "HAPROXY_RO_PRIMARY": "jamais",
     "ETCD_CLIENT_PORT": "2379",
     "ETCD_PEER_PORT": "2380",
     "PG_PORT": "5432",
@@ -26,7 +33,7 @@ VALUES = {
     "GATEWAY_PORT": "8443",
     "PG1_PRIORITY": "100",
     "PG2_PRIORITY": "100",
-    "PG3_PRIORITY": "100",
+    "PG3_PRIORITY": "10",
     "CERT_DAYS": "90",
     "CERT_RENEW_DAYS": "30",
     "CA_DAYS": "3650",
@@ -46,6 +53,8 @@ VALUES = {
 }
 
 NAMES = list(settings.FIELDS)
+# Everything in one datacentre.
+ONE_SITE = {name: "dc1" for name in NAMES if name.endswith("_DC")} | {"DATACENTERS": "dc1"}
 KINDS: dict[str, Callable[[str], str]] = {
     "address": lambda _: "127.0.0.1",
     "datacenter": lambda _: "dc1",

@@ -53,7 +53,7 @@ def test_unknown_key_is_refused(name: str, hint: str) -> None:
         ("CLUSTER_NAME", "Prod", "refusé : lettres minuscules"),
         ("CLUSTER_NAME", "1prod", "refusé : lettres minuscules"),
         ("APP_USER", "o'brien", "refusé : lettres minuscules"),
-        ("REMOTE_REPLICATION", "quorum", "(choix : asynchrone, synchrone)"),
+        ("REMOTE_REPLICATION", "quorum", "(choix : asynchrone, secours, synchrone)"),
         ("DATACENTERS", "", "donnez au moins un centre"),
         ("PG1_DC", "lune", "centre de données inconnu « lune » (connus : dc1, dc2)"),
         ("BIND_ADDRESS", "localhost", "n'est pas une adresse IPv4"),
@@ -108,14 +108,3 @@ def test_timers_must_fit_in_the_lease() -> None:
 def test_certificates_must_be_renewable(days: str, renew: str, ca: str, reason: str) -> None:
     """A certificate is renewed before its end, by an authority that outlives it."""
     assert refusal(CERT_DAYS=days, CERT_RENEW_DAYS=renew, CA_DAYS=ca) == f".env : {reason}"
-
-
-@pytest.mark.parametrize(("replication", "refused"), [("asynchrone", True), ("synchrone", False)])
-def test_lone_node_of_the_preferred_datacentre(replication: str, refused: bool) -> None:
-    """One PostgreSQL alone in the preferred datacentre has no synchronous standby there."""
-    values = factory.env(PG2_DC="dc2", PG3_DC="dc2", REMOTE_REPLICATION=replication)
-    if refused:
-        with pytest.raises(CitadelleError, match="un seul PostgreSQL dans dc1"):
-            settings.parse(values)
-    else:
-        assert settings.parse(values).pg2_dc == "dc2"

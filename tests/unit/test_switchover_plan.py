@@ -67,7 +67,7 @@ def test_lag_may_be_unknown() -> None:
 
 def test_priority_zero_is_never_promoted() -> None:
     """What .env says counts, whatever Patroni shows."""
-    [found] = problems("pg2", factory.topology(PG2_PRIORITY="0"))
+    [found] = problems("pg2", factory.topology(PG2_PRIORITY="0", PG3_DC="dc1"))
 
     assert "PRIORITY=0" in found
 
@@ -118,6 +118,6 @@ def test_preferred_datacentre_is_chosen_first() -> None:
 
 def test_then_the_priority() -> None:
     """As Patroni would choose."""
-    topology = factory.topology(PG2_PRIORITY="10", PG3_PRIORITY="90")
+    topology = factory.topology(PG2_PRIORITY="10", PG3_PRIORITY="90", PG3_DC="dc1")
 
     assert choose(topology, {**members(), "pg3": member()}) == "pg3"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from ipaddress import IPv4Address
 
 import pytest
@@ -14,6 +15,7 @@ from citadelle.topology import (
     PG,
     PGBOUNCER,
     Endpoint,
+    Topology,
 )
 from tests.unit import factory
 
@@ -111,7 +113,35 @@ def test_remote_means_outside_the_first_datacenter(dc: str, *, remote: bool) -> 
 
 def test_preferred_datacenter_is_the_first() -> None:
     """The order of the list decides, not the name."""
-    assert factory.topology(DATACENTERS="zz,dc1").preferred_datacenter == "zz"
+    swapped = dataclasses.replace(factory.topology().settings, datacenters=("zz", "dc1"))
+
+    assert Topology(swapped).preferred_datacenter == "zz"
+
+
+@pytest.mark.parametrize(
+    ("replication", "ranks", "waited"),
+    [("asynchrone", [2, 2, 0], 1), ("secours", [2, 2, 1], 1), ("synchrone", [2, 2, 1], 2)],
+)
+def test_synchronous_set(replication: str, ranks: list[int], waited: int) -> None:
+    """Who may be a synchronous standby, in which order, and how many a commit waits for."""
+    found = factory.topology(REMOTE_REPLICATION=replication)
+
+    assert [found.sync_priority(node) for node in PG] == ranks
+    assert found.synchronous_nodes == waited
+
+
+def test_nothing_remote_is_waited_for_where_nothing_is() -> None:
+    """With every PostgreSQL in one datacentre, `synchrone` changes nothing."""
+    found = factory.topology(REMOTE_REPLICATION="synchrone", PG3_DC="dc1")
+
+    assert found.synchronous_nodes == 1
+
+
+def test_one_standby_is_enough_when_all_are_remote() -> None:
+    """Whichever it is, it is outside the preferred datacentre."""
+    found = factory.topology(REMOTE_REPLICATION="synchrone", PG2_DC="dc2", PG2_PRIORITY="20")
+
+    assert found.synchronous_nodes == 1
 
 
 def test_priority_is_the_node_s_own() -> None:

@@ -81,7 +81,7 @@ def test_a_site_that_is_none() -> None:
 def test_one_datacentre_has_no_line() -> None:
     """Said, instead of a success without effect."""
     with pytest.raises(CitadelleError, match="pas de lien entre centres"):
-        crossing.sites(factory.topology())
+        crossing.sites(factory.topology(**factory.ONE_SITE))
 
 
 @pytest.mark.parametrize("rules", [crossing.cut, crossing.marked, crossing.classed])

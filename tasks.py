@@ -2,7 +2,7 @@
 
 from invoke.collection import Collection
 
-from citadelle.commands import airgap, certificates, chaos, cluster, proofs, terminals, wan
+from citadelle.commands import airgap, certificates, chaos, cluster, dr, proofs, terminals, wan
 
 namespace = Collection(
     *(cluster.env_, cluster.build, cluster.up, cluster.down, cluster.destroy, cluster.status_),
@@ -27,10 +27,18 @@ _chaos.add_task(chaos.chaos_list)
 _chaos.add_task(chaos.chaos_run)
 _chaos.add_task(chaos.chaos_restore)
 
+_dr = Collection("dr")
+_dr.add_task(dr.promote)
+_dr.add_task(dr.failback)
+
+_drill = Collection("drill")
+for _task in (dr.drill_remote, dr.drill_node, dr.drill_link, dr.drill_site):
+    _drill.add_task(_task)
+
 _airgap = Collection("airgap")
 _airgap.add_task(airgap.airgap_rpms)
 _airgap.add_task(airgap.airgap_wheels)
 _airgap.add_task(airgap.airgap_export)
 
-for _collection in (_certs, _prove, _chaos, _airgap):
+for _collection in (_certs, _prove, _chaos, _dr, _drill, _airgap):
     namespace.add_collection(_collection)

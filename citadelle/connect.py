@@ -48,14 +48,20 @@ def round_trip(topology: Topology, home: Home) -> None:
     """
     strict = topology.settings.pooling == "strict"
     writer, *readers = ("pooled", "pooled_ro") if strict else ("rw", "pooled", "ro", "pooled_ro")
-    marker = uuid.uuid4().hex
-    with connection(topology, home, writer) as rw:
-        rw.execute("CREATE TABLE IF NOT EXISTS citadelle_ready (marker text, at timestamptz)")
-        rw.execute("DELETE FROM citadelle_ready WHERE at < now() - interval '1 hour'")
-        rw.execute("INSERT INTO citadelle_ready VALUES (%s, now())", [marker])
+    marker = write(topology, home, writer)
     for service in readers:
         with connection(topology, home, service) as reader:
             _await_row(reader, marker)
+
+
+def write(topology: Topology, home: Home, service: str) -> str:
+    """Commit one row through a R/W entrance and return its marker."""
+    marker = uuid.uuid4().hex
+    with connection(topology, home, service) as rw:
+        rw.execute("CREATE TABLE IF NOT EXISTS citadelle_ready (marker text, at timestamptz)")
+        rw.execute("DELETE FROM citadelle_ready WHERE at < now() - interval '1 hour'")
+        rw.execute("INSERT INTO citadelle_ready VALUES (%s, now())", [marker])
+    return marker
 
 
 def _await_row(reader: psycopg.Connection[Any], marker: str) -> None:

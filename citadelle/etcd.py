@@ -37,10 +37,11 @@ class Member:
 
 
 class Etcd:
-    """The cluster's etcd, by the JSON gateway of the first member that answers."""
+    """The cluster's etcd, by the JSON gateway of the first of ``nodes`` that answers."""
 
-    def __init__(self, topology: Topology, home: Home) -> None:
+    def __init__(self, topology: Topology, home: Home, nodes: Sequence[str] = ETCD) -> None:
         self.topology = topology
+        self.nodes = nodes
         self.tls = clients.context(home, "dcs-client")
         self.token = ""
 
@@ -68,23 +69,25 @@ class Etcd:
         return [self.member(node) for node in ETCD]
 
     def call(
-        self, path: str, body: dict[str, object], nodes: Sequence[str] = ETCD
+        self, path: str, body: dict[str, object], nodes: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Send one request below ``/v3`` to the first of these members that answers.
+        """Send one request below ``/v3`` to the first of these members (or of its own) to answer.
 
         Raises:
             CitadelleError: with etcd's own words, or when no member answers.
         """
         headers = {"Authorization": self.token} if self.token else {}
         response = None
-        for node in nodes:
+        for node in nodes or self.nodes:
             try:
                 response = self._request(node, "POST", f"/v3{path}", body=body, headers=headers)
                 break
             except httpx.HTTPError:
                 continue
         if response is None:
-            raise CitadelleError("Aucun membre etcd ne répond : voir « invoke logs --node etcd1 ».")
+            raise CitadelleError(
+                f"Aucun membre etcd ne répond : voir « invoke logs --node {self.nodes[0]} »."
+            )
         answer: dict[str, Any] = response.json()
         if response.status_code != httpx.codes.OK:
             raise EtcdError(str(answer.get("message", answer)))

@@ -22,6 +22,7 @@ from citadelle import (
     status,
     validate,
 )
+from citadelle.dr import journal
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, console, wait_until
@@ -45,6 +46,7 @@ def up(topology: Topology, home: Home) -> Steps:
         CitadelleError: before anything is touched when something is missing, or naming the
             step that did not reach its state in time.
     """
+    journal.refuse(home, "Démarrer")
     steps = Steps()
     pending = install(topology, home, steps)
     with steps.step("etcd, passerelles, répartiteurs et PgBouncer"):
@@ -76,6 +78,7 @@ def up(topology: Topology, home: Home) -> Steps:
 
 def create(topology: Topology, home: Home) -> Steps:
     """Make everything that `up` then starts, networks included, and start nothing."""
+    journal.refuse(home, "Créer")
     steps = Steps()
     install(topology, home, steps)
     with steps.step("Réseaux et conteneurs"):
@@ -114,7 +117,12 @@ def write_compose_env(topology: Topology, home: Home) -> Path:
 
 
 def down(topology: Topology, home: Home) -> None:
-    """Stop and remove containers and networks; the volumes stay."""
+    """Stop and remove containers and networks; the volumes stay.
+
+    Raises:
+        CitadelleError: during a takeover: containers made anew would restart the lost site.
+    """
+    journal.refuse(home, "Arrêter")
     if not home.compose_env.is_file():
         return
     # Not compose's: they would outlive the networks that they slow down.
@@ -147,6 +155,7 @@ def remove_images(cluster: str, ca: str) -> list[str]:
 
 def restart(topology: Topology, home: Home, node: str) -> None:
     """Restart the containers of one machine, its network excepted."""
+    journal.refuse(home, f"Redémarrer {node}")
     names = [name for name in status.containers(topology, home) if name in (node, f"{node}-gw")]
     if not names:
         known = ", ".join((*ETCD, *PG, *HAPROXY, *PGBOUNCER))

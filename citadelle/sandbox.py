@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from citadelle import engine, env, lifecycle, pki, settings
+from citadelle.dr import journal
 from citadelle.errors import CitadelleError
 from citadelle.settings import FIELDS
 from citadelle.topology import Topology
@@ -46,6 +47,7 @@ def prepare(purpose: str, **variables: str) -> tuple[Topology, Home]:
 
 def remove(place: Home) -> list[str]:
     """Destroy the sandbox's cluster, if any; its images stay for the next run."""
+    journal.forget(place)
     if not (place.pki / "server" / "ca.crt").is_file():
         return []
     return lifecycle.destroy(_name(place.path.name), pki.fingerprint(place))

@@ -39,6 +39,11 @@ class Home:
         return self.build / "compose.env"
 
     @property
+    def takeover(self) -> Path:
+        """The journal of a takeover by the remote site, as long as it lasts; no secret in it."""
+        return self.build / "secours.json"
+
+    @property
     def pki(self) -> Path:
         """One directory per plane, below which authorities and certificates lie."""
         return self.build / "pki"

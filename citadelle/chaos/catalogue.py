@@ -12,6 +12,7 @@ from citadelle.chaos import (
     faults_storage,
 )
 from citadelle.chaos.fault import Fault
+from citadelle.dr import drills
 from citadelle.errors import CitadelleError
 
 FAULTS: tuple[Fault, ...] = (
@@ -22,6 +23,7 @@ FAULTS: tuple[Fault, ...] = (
     *faults_etcd.FAULTS,
     *faults_proxies.FAULTS,
     *faults_storage.FAULTS,
+    *drills.FAULTS,
 )
 # One of each kind, all together in less than ten minutes; the zombie and the partition are the
 # dangerous ones, the others the frequent ones.

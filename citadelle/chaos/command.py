@@ -12,6 +12,7 @@ from citadelle.chaos.catalogue import FAULTS, SHORT, named
 from citadelle.chaos.fault import Fault
 from citadelle.chaos.outcome import Outcome
 from citadelle.chaos.run import campaign
+from citadelle.dr import journal
 from citadelle.errors import CitadelleError
 from citadelle.fencer import child
 from citadelle.progress import console
@@ -46,6 +47,7 @@ def play(  # one run
 
     The report holds what was seen so far even when a fault ends the whole.
     """
+    journal.refuse(home, "Provoquer des pannes")
     if runs < 1 or (hold is not None and hold <= 0):
         raise CitadelleError("--runs et --duration doivent être positifs.")
     outcomes: list[Outcome] = []
@@ -71,6 +73,7 @@ def play(  # one run
 
 def restore(topology: Topology, home: Home) -> bool:
     """Undo whatever a fault may have left; return whether all of it is undone."""
+    journal.refuse(home, "Tout remettre en état")
     problems = mend.everything(topology, home)
     for problem in problems:
         console.print(f"[red]✘[/] {escape(problem)}")

@@ -6,6 +6,8 @@ table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from citadelle import namespace
 from citadelle.chaos.fault import Field
 from citadelle.errors import CitadelleError
@@ -37,8 +39,13 @@ def isolation(topology: Topology) -> str:
 
 def from_etcd(topology: Topology) -> str:
     """Cut a pod from every etcd member, in both directions."""
-    members = namespace.addresses(topology, ETCD)
-    return namespace.table(TABLE, [f"ip saddr {members} drop"], [f"ip daddr {members} drop"])
+    return from_nodes(topology, ETCD)
+
+
+def from_nodes(topology: Topology, nodes: Sequence[str]) -> str:
+    """Cut a node from others, in both directions."""
+    others = namespace.addresses(topology, nodes)
+    return namespace.table(TABLE, [f"ip saddr {others} drop"], [f"ip daddr {others} drop"])
 
 
 def towards(topology: Topology, node: str) -> str:

@@ -37,6 +37,9 @@ class Field:
         self.limited: set[str] = set()  # nodes whose PostgreSQL cannot extend a file
         self.wiped: set[str] = set()  # etcd members without data
         self.notes: list[str] = []  # French, for the report
+        # Between which moments (seconds since 1970) acknowledged writes may be lost, if foretold.
+        self.foretold: tuple[float, float] | None = None
+        self.mark: Callable[[str], None] = lambda _text: None  # on the loads' time lines
 
     def container(self, name: str) -> str:
         """Return the engine's name of one of the topology's containers."""
@@ -86,7 +89,8 @@ class Fault:
     runs from the end of the restore to full health. ``max_gap_seconds`` bounds the longest time
     without a write acknowledged to pooled clients, ``max_pooled_errors`` the errors that they
     see; both come from the targets of issue 4 and are None where it sets none. A fencer has a
-    target of its own, ``fenced_gap_seconds``.
+    target of its own, ``fenced_gap_seconds``. They see no error at all after the marks in
+    ``quiet``, until the next mark.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Fault:
     fenced_gap_seconds: float | None = None
     max_pooled_errors: int | None = None
     loses_nothing: bool = True
+    quiet: tuple[str, ...] = ()
 
     def hold(self, topology: Topology) -> float:
         """Return how long the fault lasts on this cluster, in seconds."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from citadelle.chaos.fault import Fault
 from citadelle.chaos.judge import Judge
 from citadelle.stress.result import Result
+from citadelle.stress.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,9 @@ class Entrance:
     """What the clients of one entrance went through; seconds.
 
     ``gap`` is the longest time without an acknowledged write; ``errors`` counts those that the
-    application saw, by class; ``unknown`` says why the ledger could not be compared.
+    application saw, by class, ``phases`` those after each mark until the next one. ``lost_at``
+    are the first and the last moment (seconds since 1970) at which a lost write was acknowledged.
+    ``unknown`` says why the ledger could not be compared.
     """
 
     lost: int
@@ -26,6 +30,8 @@ class Entrance:
     writes: int
     gap: float | None
     errors: Mapping[str, int] = field(default_factory=dict)
+    phases: Mapping[str, int] = field(default_factory=dict)
+    lost_at: tuple[float, float] | None = None
     unknown: str = ""
 
     @property
@@ -44,8 +50,27 @@ def entrance(result: Result) -> Entrance:
         writes=result.writes,
         gap=result.longest_gap_seconds,
         errors={f"{e.stage} : {e.name}": e.count for e in result.errors},
+        phases=phases(result),
+        lost_at=_lost_at(verdict),
         unknown=verdict.problem,
     )
+
+
+def phases(result: Result) -> dict[str, int]:
+    """Return the errors from each mark to the next, to the second; a mark's own second counts."""
+    ends = [int(mark.at) for mark in result.marks[1:]]
+    found = {}
+    for mark, end in zip_longest(result.marks, ends, fillvalue=None):
+        if mark is not None:
+            inside = (s for s in result.seconds if int(mark.at) <= s.at)
+            found[mark.text] = sum(s.errors for s in inside if end is None or s.at < end)
+    return found
+
+
+def _lost_at(verdict: Verdict) -> tuple[float, float] | None:
+    if verdict.lost_first_at is None or verdict.lost_last_at is None:
+        return None
+    return verdict.lost_first_at, verdict.lost_last_at
 
 
 @dataclass(frozen=True)
@@ -69,7 +94,8 @@ class Outcome:
     """One fault, played once.
 
     ``health_seconds`` runs from the end of the fault to full health; None when it never came.
-    ``incidents`` are what went wrong with the experiment itself, in French.
+    ``incidents`` are what went wrong with the experiment itself, in French. ``foretold`` bounds
+    when lost writes may have been acknowledged, where the fault may lose some.
     """
 
     fault: Fault
@@ -81,6 +107,7 @@ class Outcome:
     watch: Sight
     notes: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
+    foretold: tuple[float, float] | None = None
 
     def lost(self) -> list[str]:
         """Return what became of acknowledged writes, if anything."""
@@ -88,6 +115,8 @@ class Outcome:
         for name, seen in (("pooler", self.pooled), ("direct", self.direct)):
             if seen.lost and self.fault.loses_nothing:
                 found.append(f"{seen.lost} écritures acquittées perdues ({name})")
+            elif seen.lost and not within(seen.lost_at, self.foretold):
+                found.append(f"{seen.lost} écritures perdues hors de la perte annoncée ({name})")
             found += [f"{seen.phantom} écritures fantômes ({name})"] if seen.phantom else []
             found += [f"grand livre non comparé ({name}) : {seen.unknown}"] if seen.unknown else []
         return found
@@ -107,7 +136,14 @@ class Outcome:
     def problems(self) -> list[str]:
         """Return all that is not as it should be; empty when the fault was survived."""
         targets = missed(self.fault, self.pooled.gap, self.pooled.error_count)
-        return [*self.failures(), *targets]
+        return [*self.failures(), *targets, *self.noise()]
+
+    def noise(self) -> list[str]:
+        """Return what pooled clients saw where they must see nothing."""
+        seen = ((name, self.pooled.phases.get(name, 0)) for name in self.fault.quiet)
+        return [
+            f"{errors} erreurs par le pooler après « {name} »" for name, errors in seen if errors
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""
@@ -121,6 +157,13 @@ class Outcome:
             **shown,
             "problems": self.problems(),
         }
+
+
+def within(lost: tuple[float, float] | None, foretold: tuple[float, float] | None) -> bool:
+    """Tell whether what was lost had been foretold; not, when nothing was."""
+    if lost is None or foretold is None:
+        return False
+    return foretold[0] <= lost[0] and lost[1] <= foretold[1]
 
 
 def missed(fault: Fault, gap: float | None, errors: float) -> list[str]:

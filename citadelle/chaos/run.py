@@ -104,6 +104,7 @@ def once(fault: Fault, field: Field, tools: Instruments, hold: float | None = No
         direct=outcome.entrance(loads.direct.result),
         watch=seen,
         notes=tuple(field.notes),
+        foretold=field.foretold,
         incidents=tuple(incidents),
     )
 
@@ -113,6 +114,7 @@ def _suffer(
 ) -> float:
     """Provoke the fault, hold it, and undo it whatever happens; return how long it lasted."""
     start = time.monotonic()
+    field.mark = loads.mark
     loads.mark(fault.title)
     try:
         fault.inject(field)

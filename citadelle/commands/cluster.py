@@ -16,6 +16,7 @@ from citadelle import engine, env, images, lifecycle, pki, settings, show, statu
 from citadelle import roll as roll_
 from citadelle import switchover as switchover_
 from citadelle.commands.shared import cluster, compose_run, operator, warn
+from citadelle.dr import journal
 from citadelle.fencer import watch
 from citadelle.machines import DRAIN_SECONDS
 from citadelle.progress import Steps, console
@@ -84,6 +85,7 @@ def destroy(_c: Context, yes: bool = False, images: bool = False, ca: str = "") 
         removed = lifecycle.destroy(name, authority)
         if images:
             removed += lifecycle.remove_images(name, authority)
+        journal.forget(place)
         console.print(f"{len(removed)} objets supprimés.")
 
 

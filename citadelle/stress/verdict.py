@@ -38,6 +38,8 @@ class Verdict:
     refused: int = 0
     doubt_present: int = 0
     doubt_absent: int = 0
+    lost_first_at: float | None = None  # acknowledged then, in seconds since 1970
+    lost_last_at: float | None = None
     lost_examples: tuple[Key, ...] = ()
     phantom_examples: tuple[Key, ...] = ()
     writers: tuple[Writer, ...] = ()
@@ -59,6 +61,7 @@ class _Tally:
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[Key]] = field(default_factory=dict)
     writers: dict[Key, list[float]] = field(default_factory=dict)  # count, first, last
+    lost_at: list[float] = field(default_factory=list)  # first, last
 
     def judge(self, entry: Entry, present: bool) -> None:
         """Count one write that was sent."""
@@ -66,6 +69,9 @@ class _Tally:
         if entry.outcome == Outcome.ACKNOWLEDGED:
             self._credit(entry)
             self.count("kept" if present else "lost", key)
+            if not present:
+                times = [*self.lost_at, entry.at]
+                self.lost_at = [min(times), max(times)]
         elif entry.outcome == Outcome.DOUBT:
             self.count("doubt_present" if present else "doubt_absent", key)
         else:
@@ -83,6 +89,8 @@ class _Tally:
         found = [Writer(*key, int(n), *times) for key, (n, *times) in self.writers.items()]
         return Verdict(
             **self.counts,  # type: ignore[arg-type]  # the names of its fields of type int
+            lost_first_at=self.lost_at[0] if self.lost_at else None,
+            lost_last_at=self.lost_at[1] if self.lost_at else None,
             lost_examples=tuple(self.examples.get("lost", ())),
             phantom_examples=tuple(self.examples.get("phantom", ())),
             writers=tuple(sorted(found, key=lambda writer: writer.first_at)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from citadelle.chaos.fault import Fault, Field
@@ -39,7 +40,7 @@ def outcome(**changes: Any) -> Outcome:  # noqa: ANN401  # fields of Outcome
 
 def field(home: Home | None = None) -> Field:
     """Return a field of factory's cluster; the image is not looked up."""
-    found = Field(TOPOLOGY, home or Home(factory.__file__))  # type: ignore[arg-type]  # never read
+    found = Field(TOPOLOGY, home or Home(Path(factory.__file__).parent / "absent"))
     found.__dict__["image"] = "sha256:image"
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from citadelle.workspace import ROOT, Home
 from tests.unit import chaos_lab
 from tests.unit.chaos_lab import TOPOLOGY
 
-PEER = f"https://etcd2:{TOPOLOGY.settings.etcd_peer_port}"
+FIRST, PEER, THIRD = (rejoin.peer_url(TOPOLOGY, node) for node in ETCD)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, engine: chaos_lab.Engine) -> chaos_lab.Engine:
@@ -114,7 +115,7 @@ class Quorum:
 
     calls: list[tuple[str, dict[str, object]]]
 
-    def __init__(self, _topology: Topology, _home: Home) -> None:
+    def __init__(self, _topology: Topology, _home: Home, _nodes: Sequence[str]) -> None:
         self.token = ""
 
     def login(self, user: str, _password: str) -> None:
@@ -124,8 +125,8 @@ class Quorum:
     def call(self, path: str, body: dict[str, object]) -> dict[str, object]:
         """Know etcd1 and the lost etcd2."""
         self.calls.append((path, body))
-        known = [{"ID": "11", "peerURLs": ["https://etcd1:1"]}, {"ID": "22", "peerURLs": [PEER]}]
-        return {"members": known}
+        known = [{"ID": "11", "peerURLs": [FIRST]}, {"ID": "22", "peerURLs": [PEER]}]
+        return {"members": known, "member": {"ID": "23"}}
 
     def member(self, node: str) -> Member:
         """Answer at once."""
@@ -148,14 +149,16 @@ def lost(node: str) -> Any:  # noqa: ANN401  # a Field
 
 
 def test_rejoin_forgets_then_expects(engine: chaos_lab.Engine, quorum: type[Quorum]) -> None:
-    """As root; the old identity goes before the new one comes, or the quorum would be at risk."""
+    """As root; the old identity goes first, and the new one votes once it has caught up."""
     rejoin.rejoin(lost("etcd2"))
 
     assert quorum.calls == [
         ("login", {"user": "root"}),
         ("/cluster/member/list", {}),
         ("/cluster/member/remove", {"ID": "22"}),
-        ("/cluster/member/add", {"peerURLs": [PEER]}),
+        ("/cluster/member/add", {"peerURLs": [PEER], "isLearner": True}),
+        ("/cluster/member/list", {}),
+        ("/cluster/member/promote", {"ID": "23"}),
     ]
 
 
@@ -168,10 +171,11 @@ def test_rejoin_starts_once_as_existing(engine: chaos_lab.Engine, quorum: type[Q
     assert last[1:] == [
         ("stop", name),
         ("run", rejoin.DATA),
-        ("run", "existing"),
+        ("run", f"etcd1={FIRST},etcd2={PEER}"),
         ("start", name),
-        ("run", "new"),
+        ("run", f"etcd1={FIRST},etcd2={PEER},etcd3={THIRD}"),
     ]
+    assert [argv[-2] for argv in engine.commands if "etcd1=" in argv[-1]] == ["existing", "new"]
 
 
 def test_a_member_with_data_is_not_replaced(engine: chaos_lab.Engine, quorum: type[Quorum]) -> None:

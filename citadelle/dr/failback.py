@@ -30,6 +30,8 @@ STREAM_SECONDS = 180
 # The same with a whole copy.
 REBUILD_SECONDS = 600
 SYNCHRONOUS_SECONDS = 60
+# Patroni reads etcd, then answers: seconds on a busy machine.
+ORDER_SECONDS = 25.0
 
 Ask = Callable[[str], str]
 
@@ -163,10 +165,9 @@ def _late(topology: Topology, home: Home, nodes: tuple[str, ...], seconds: float
 
 def _reinitialize(topology: Topology, home: Home, node: str) -> None:
     patroni = Patroni(topology, home)
+    options = {"body": {"force": True}, "auth": patroni.auth, "seconds": ORDER_SECONDS}
     try:
-        answer = patroni.request(
-            node, "POST", "/reinitialize", body={"force": True}, auth=patroni.auth
-        )
+        answer = patroni.request(node, "POST", "/reinitialize", **options)
     except httpx.HTTPError as error:
         raise CitadelleError(f"{node} ne répond pas ({error}) : « invoke logs ».") from None
     if answer.is_error:

@@ -68,9 +68,7 @@ class Etcd:
         """Return every member of the topology."""
         return [self.member(node) for node in ETCD]
 
-    def call(
-        self, path: str, body: dict[str, object], nodes: Sequence[str] = ()
-    ) -> dict[str, Any]:
+    def call(self, path: str, body: dict[str, object], nodes: Sequence[str] = ()) -> dict[str, Any]:
         """Send one request below ``/v3`` to the first of these members (or of its own) to answer.
 
         Raises:

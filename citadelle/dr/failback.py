@@ -30,6 +30,8 @@ STREAM_SECONDS = 180
 # The same with a whole copy.
 REBUILD_SECONDS = 600
 SYNCHRONOUS_SECONDS = 60
+# A switchover that has no time to end leaves everything as it was.
+ATTEMPTS = 3
 # Patroni reads etcd, then answers: seconds on a busy machine.
 ORDER_SECONDS = 25.0
 
@@ -175,12 +177,28 @@ def _reinitialize(topology: Topology, home: Home, node: str) -> None:
 
 
 def _hand_over(topology: Topology, home: Home, steps: Steps) -> switchover.Outcome | None:
-    """Give the leadership back to the preferred site, unless it is there already."""
-    leader = Patroni(topology, home).leader()
-    if leader is None or not topology.is_remote(leader):
-        return None
-    _await_standby(topology, home)
-    return switchover.run(topology, home, steps)
+    """Give the leadership back to the preferred site, unless it is there already.
+
+    A switchover gives up after seconds, so that clients do not wait longer: it is tried again,
+    unless Patroni has ended it meanwhile.
+    """
+    for left in reversed(range(ATTEMPTS)):
+        wait_until(lambda: _led(topology, home), "Primaire", SYNCHRONOUS_SECONDS)
+        leader = Patroni(topology, home).leader()
+        if leader is not None and not topology.is_remote(leader):
+            return None
+        _await_standby(topology, home)
+        try:
+            return switchover.run(topology, home, steps)
+        except CitadelleError as error:
+            if not left:
+                raise
+            console.print(f"  Bascule à refaire : {error}")
+    return None
+
+
+def _led(topology: Topology, home: Home) -> str | None:
+    return None if Patroni(topology, home).leader() else "aucun en service"
 
 
 def _await_standby(topology: Topology, home: Home) -> None:

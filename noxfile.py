@@ -99,7 +99,7 @@ def multidc(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def airgap_rpms(session: nox.Session) -> None:
-    """Choix et vérification des RPM : vrais paquets faits sur place (rpm, createrepo-c, dnf)."""
+    """RPM, roues, paquets Debian, images, bundle : vrais paquets faits sur place."""
     _layer(session, "airgap")
 
 

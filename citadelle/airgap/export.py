@@ -186,6 +186,7 @@ def _next(bundle: Bundle) -> Sequence[str]:
             f"SHA-256 de {tool.name} : {digest(bundle.folder / tool.name, 'sha256')}"
             for tool in tools
         ),
+        *(f"  {digest(bundle.folder / name, 'sha256')}  {name}" for name in source.TOOLS),
         "  à transmettre par un autre chemin que le bundle (voix, papier, messagerie signée).",
         f"De l'autre côté : ./airgap-verify --empreinte {bundle.signer.fingerprint}",
         "                  puis ./airgap-install --vers DOSSIER (docs/airgap.md).",

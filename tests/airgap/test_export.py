@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import platform
 import subprocess
@@ -13,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from citadelle.airgap import archives, manifest, parts, source
+from citadelle.airgap import archives, export, manifest, parts, source
 from citadelle.airgap.parts import Making
 from citadelle.errors import CitadelleError
+from citadelle.progress import Steps
 from citadelle.workspace import ROOT
 from tests.airgap import _export
 from tests.airgap._export import Project
@@ -167,6 +169,17 @@ def test_interrupted_export_leaves_the_last_bundle(
     assert left(project) == {folder.name}
 
 
+def test_what_travels_apart_is_told(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """The key's fingerprint, and the digests of the two programs that run before any check."""
+    bundle = project.export()
+    export.report(bundle, Steps())
+    said = capsys.readouterr().out
+
+    assert bundle.signer.fingerprint in said
+    for name in source.TOOLS:
+        assert hashlib.sha256((bundle.folder / name).read_bytes()).hexdigest() in said
+
+
 def test_only_inventory_is_refused(project: Project) -> None:
     """It has nothing to describe."""
     with pytest.raises(CitadelleError, match="ajoutez « wheels » ou « images »"):
@@ -203,6 +216,7 @@ SCRIPT = """
 import pathlib, shutil, sys
 from citadelle.airgap import source
 from citadelle.errors import CitadelleError
+from citadelle.progress import Steps
 from tests.airgap._export import Project
 if sys.argv[2] == "lie":
     shutil.disk_usage = lambda _: shutil._ntuple_diskusage(10**12, 0, 10**12)

@@ -21,9 +21,7 @@ def seen(
     *members: Member, seconds: dict[str, float] | None = None, topology: Topology = CLUSTER
 ) -> Status:
     """Return a status with these members."""
-    return Status(
-        topology, "ca.crt", list(members), [], HEALTH, seconds=seconds or {}
-    )
+    return Status(topology, "ca.crt", list(members), [], HEALTH, seconds=seconds or {})
 
 
 def replica(role: str = "sync_standby", state: str = "streaming", name: str = "pg2") -> Member:

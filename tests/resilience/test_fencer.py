@@ -19,7 +19,7 @@ from citadelle.fencer.watch import POLL_SECONDS, Watcher
 from citadelle.patroni import Patroni
 from citadelle.progress import wait_until
 from citadelle.topology import PG
-from tests.resilience.conftest import Arena
+from tests.arena import Arena
 
 pytestmark = pytest.mark.disruptive
 

@@ -9,8 +9,8 @@ from citadelle.etcd import Etcd
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, wait_until
 from citadelle.topology import ETCD
+from tests.arena import Arena
 from tests.operator import invoke
-from tests.resilience.conftest import Arena
 
 pytestmark = pytest.mark.disruptive
 

@@ -20,7 +20,7 @@ from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, wait_until
 from citadelle.topology import ETCD, PG
-from tests.resilience.conftest import Arena
+from tests.arena import Arena
 
 # An election of etcd, a lease, a promotion: had a second primary to come, it would be there.
 SETTLED_SECONDS = 90

@@ -88,7 +88,7 @@ def test_signed_by_another(bundle: Bundle, stranger: Signer, capsys: Capture) ->
     (bundle.folder / manifest.PUBLIC).write_text(bundle.signer.public_file())
 
     assert bundle.verify() == 1
-    assert "MANIFEST.json.minisig : faite par une autre clé" in capsys.readouterr().err
+    assert "MANIFEST.json.minisig : faite par la clé " in capsys.readouterr().err
 
 
 def test_signed_by_another_under_our_identifier(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -20,6 +21,8 @@ from tests.multidc._sites import Sites, steady
 
 # More transactions at once than a pool at rest keeps open, so that it opens new connections.
 CLIENTS = 12
+# Where connections go is the question here, not how soon.
+PATIENT_SECONDS = 60
 # The targets of issue 4 for a dead load balancer: time without a write, errors in flight.
 GAP_SECONDS = 2.0
 THREADS = 4
@@ -47,6 +50,7 @@ def open_many(arena: Arena, pooler: str) -> None:
     with ExitStack() as stack:
         for _ in range(CLIENTS):
             parameters = connect.parameters(arena.topology, arena.home, "pooled") | here
+            parameters["connect_timeout"] = PATIENT_SECONDS
             client = stack.enter_context(psycopg.connect(**parameters))
             client.execute("SELECT 1")
 
@@ -74,8 +78,16 @@ def test_own_load_balancer_takes_all(arena: Arena, pooler: str, own: str) -> Non
     assert set(found.values()) == {0}
 
 
+@dataclass(frozen=True)
+class Survived:
+    """The load during which a load balancer died, and the means to bring it back."""
+
+    result: Result
+    sites: Sites
+
+
 @pytest.fixture(scope="module")
-def survived(arena: Arena) -> Iterator[Result]:
+def survived(arena: Arena) -> Iterator[Survived]:
     """A load through the first pooler, whose own load balancer dies."""
     sites = Sites(arena)
     try:
@@ -83,29 +95,37 @@ def survived(arena: Arena) -> Iterator[Result]:
             steady(3)
             sites.kill(HAPROXY[0])
             steady(8)
-        yield load.result
+        yield Survived(load.result, sites)
     finally:
         sites.revive()
 
 
 @pytest.mark.disruptive
-def test_other_one_takes_over_in_time(survived: Result) -> None:
-    """No longer than the target without an acknowledged write."""
-    assert survived.longest_gap_seconds is not None
-    assert survived.longest_gap_seconds <= GAP_SECONDS
+def test_writes_go_on(survived: Survived) -> None:
+    """Through the other load balancer, while the own one is still dead."""
+    assert survived.result.seconds[-1].answered > 0
 
 
 @pytest.mark.disruptive
-def test_only_requests_in_flight_fail(survived: Result) -> None:
+def test_only_requests_in_flight_fail(survived: Survived) -> None:
     """One for each client at most; nothing acknowledged is lost."""
-    assert survived.error_count <= THREADS
-    assert (survived.verdict.lost, survived.verdict.phantom) == (0, 0)
+    verdict = survived.result.verdict
+    assert survived.result.error_count <= THREADS
+    assert (verdict.problem, verdict.lost, verdict.phantom) == ("", 0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.disruptive
+def test_other_one_takes_over_in_time(survived: Survived) -> None:
+    """No longer than the target without an acknowledged write; on demand, as the targets are."""
+    assert survived.result.longest_gap_seconds is not None
+    assert survived.result.longest_gap_seconds <= GAP_SECONDS
 
 
 @pytest.mark.disruptive
-def test_own_load_balancer_is_taken_again(survived: Result, arena: Arena) -> None:
+def test_own_load_balancer_is_taken_again(survived: Survived, arena: Arena) -> None:
     """Once it is back, new connections are its own."""
-    Sites(arena).revive()
+    survived.sites.revive()
 
     def elsewhere() -> str | None:
         found = shares(arena, PGBOUNCER[0])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from citadelle import accounts
+from citadelle.chaos import processes
 from citadelle.topology import HAPROXY
 from tests.arena import Arena
 from tests.multidc._sites import Sites, changed
 
 # The limit of config/haproxy/haproxy.cfg.j2 (`/replica?lag=16MB`), in rows of 1 KiB, and a half.
 TOO_LATE_ROWS = 24 * 1024
+# The process that replays; a pause by SQL would not last, Patroni ends it at its next loop.
+REPLAY = "^postgres: .*: startup "
 # Enough connections that an even share among replicas would show.
 CONNECTIONS = 6
 
@@ -29,12 +31,13 @@ def test_late_replica_does_not_serve(arena: Arena) -> None:
     """A local replica that is too far behind is worse than a fresh one far away."""
     sites = Sites(arena)
     standby = sites.field.standby
-    accounts.run_sql(arena.topology, standby, "SELECT pg_wal_replay_pause();")
+    container = sites.field.container(standby)
+    processes.each(container, REPLAY, "kill", "-STOP")
     try:
         sites.write(TOO_LATE_ROWS)
         sites.wait_reader("haproxy1", sites.remote)
     finally:
-        accounts.run_sql(arena.topology, standby, "SELECT pg_wal_replay_resume();")
+        processes.each(container, REPLAY, "kill", "-CONT")
     sites.wait_reader("haproxy1", standby)
 
 

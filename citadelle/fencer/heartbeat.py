@@ -41,7 +41,8 @@ def only_one(home: Home) -> Iterator[Callable[[], None]]:
         CitadelleError: when another process holds it.
     """
     home.build.mkdir(parents=True, exist_ok=True)
-    with file(home).open("a+", encoding="utf-8") as stream:
+    # Not for appending: such a file takes every write at its end, whatever its place (pwrite(2)).
+    with os.fdopen(os.open(file(home), os.O_RDWR | os.O_CREAT, 0o644), "r+b") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -108,7 +108,8 @@ def test_nobody_watches_before_the_first(home: Home) -> None:
 
 def test_who_watches_is_seen(home: Home) -> None:
     """With its process, for systemd's sake or an operator's."""
-    with heartbeat.only_one(home):
+    with heartbeat.only_one(home) as beat:
+        beat()
         found = heartbeat.last(home)
 
     assert found is not None

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from citadelle.errors import CitadelleError
 from citadelle.stress.ledger import Ledger
+from citadelle.stress.memory import Memory
 from citadelle.stress.pace import Pace
 from citadelle.stress.plan import Plan
 from citadelle.stress.recorder import Recorder, Snapshot
@@ -30,6 +31,7 @@ class Load:
         self.started = datetime.now(UTC)
         self.recorder = Recorder(writes=plan.writes)
         self.pace = Pace(plan)
+        self.memory = Memory(self.recorder.clock)
         self._result: Result | None = None
         self._ended = threading.Event()
         self._executor = futures.ThreadPoolExecutor(plan.threads + 1, "stress")
@@ -92,6 +94,7 @@ class Load:
         seen, total = self.recorder, self.recorder.total
         handled = seen.acknowledged + seen.reads + sum(e.count for e in seen.errors())
         owed = self.pace.due()
+        self.memory.take()
         self._result = Result(
             plan=self.plan,
             started=self.started.isoformat(timespec="milliseconds"),
@@ -109,6 +112,7 @@ class Load:
             seconds=seen.seconds(),
             marks=seen.marks(),
             verdict=verdict,
+            memory=self.memory.samples(),
         )
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -122,3 +126,4 @@ class Load:
     def _flush(self) -> None:
         while not self._ended.wait(FLUSH_SECONDS):
             self.ledger.flush()
+            self.memory.look()

@@ -18,6 +18,8 @@ from citadelle.stress.result import Result
 from citadelle.stress.verdict import Writer
 from citadelle.topology import PG, Topology
 
+# Samples of memory, one a minute: a start, a minute later, and something to compare with.
+LONG_ENOUGH = 3
 TEMPLATES = Path(__file__).parents[1] / "templates"
 ENTRANCES = {
     "pooled": "PgBouncer",
@@ -68,7 +70,19 @@ def rows(result: Result) -> list[tuple[str, str]]:
             ("Fantômes", count(verdict.phantom)),
             ("Sans réponse (les deux issues sont justes)", doubt),
         ]
-    return found
+    return found + _memory(result)
+
+
+def _memory(result: Result) -> list[tuple[str, str]]:
+    """Return what the program itself took, once a run is long enough to have a slope.
+
+    The last sample is taken after the ledger was compared, the one before it during the load.
+    """
+    *during, compared = [sample.megabytes for sample in result.memory] or [0.0]
+    if len(during) < LONG_ENOUGH:
+        return []
+    seen = " / ".join(map(amount, (during[1], during[-1], max(during), compared)))
+    return [("Mémoire du programme : 1 min / fin / max / grand livre comparé", f"{seen} Mo")]
 
 
 def show(result: Result) -> None:

@@ -33,6 +33,14 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Resident memory of the program that makes the load (MB), ``at`` seconds after the start."""
+
+    at: float
+    megabytes: float
+
+
+@dataclass(frozen=True)
 class Gap:
     """A time without any acknowledged write, in seconds after the start."""
 
@@ -57,7 +65,8 @@ class Result:
 
     ``longest_gap`` includes the time before the first and after the last write. ``refusals`` are
     attempts to connect that the pool repeated: the application saw none of them. ``unsent`` are
-    requests that an open loop owed and that the end of the run overtook.
+    requests that an open loop owed and that the end of the run overtook. ``memory`` has a sample
+    a minute, and one once the ledger was compared.
     """
 
     plan: Plan
@@ -76,6 +85,7 @@ class Result:
     seconds: tuple[Second, ...]
     marks: tuple[Mark, ...]
     verdict: Verdict
+    memory: tuple[Sample, ...] = ()
 
     @property
     def answered(self) -> int:

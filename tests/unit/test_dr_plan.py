@@ -102,12 +102,15 @@ def test_a_wrong_node(node: str, said: str) -> None:
         plan.check_node(TOPOLOGY, node)
 
 
+THREE = {"DATACENTERS": "dc1,dc2,dc3"}
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
         ({"PG3_PRIORITY": "0"}, "PG3_PRIORITY=0"),
         ({"ETCD3_DC": "dc1"}, "0 membres d'etcd hors de dc1"),
-        ({"ETCD2_DC": "dc2"}, "2 membres d'etcd hors de dc1"),
+        (THREE | {"ETCD2_DC": "dc2", "ETCD3_DC": "dc3"}, "2 membres d'etcd hors de dc1"),
     ],
 )
 def test_a_layout_without_a_takeover(variables: dict[str, str], said: str) -> None:

@@ -45,7 +45,8 @@ def test_silent_member_is_not_asked() -> None:
 
 def test_remote_member_is_never_chosen() -> None:
     """A leader far away slows every write down, for a risk that is small."""
-    alone = factory.topology(ETCD2_DC="dc2", ETCD3_DC="dc2", PG3_DC="dc2")
+    sites = {"DATACENTERS": "dc1,dc2,dc3", "ETCD2_DC": "dc2", "ETCD3_DC": "dc3"}
+    alone = factory.topology(**sites, PG3_DC="dc2")
 
     assert better(alone, "pg1", members("etcd1")) is None
 
@@ -57,6 +58,7 @@ def test_no_leader_is_left_to_etcd() -> None:
 
 def test_rack_is_within_a_datacentre() -> None:
     """The same number in two places is two racks."""
-    apart = factory.topology(ETCD1_DC="dc1", PG1_DC="dc2")
+    order = {"PG1_PRIORITY": "10", "PG2_PRIORITY": "100", "PG3_PRIORITY": "90"}
+    apart = factory.topology(**order, ETCD1_DC="dc1", PG1_DC="dc2", PG3_DC="dc1")
 
     assert better(apart, "pg1", members("etcd1")) is None

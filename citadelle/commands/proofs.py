@@ -6,10 +6,11 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from citadelle import bench as bench_
 from citadelle import engine
 from citadelle.audit import page as audit_page
 from citadelle.audit import run as audit_run
+from citadelle.bench import report as bench_report
+from citadelle.bench import run as bench_run
 from citadelle.commands.shared import cluster, operator
 from citadelle.errors import CitadelleError
 from citadelle.progress import console
@@ -23,11 +24,29 @@ from citadelle.wire import report as wire_report
 from citadelle.workspace import ROOT
 
 
-@task(help={"clients": "Clients simultanés.", "seconds": "Durée de chaque mesure."})
-def bench(_c: Context, clients: int = 16, seconds: int = 10) -> None:
-    """Mesurer chaque chemin par rapport au TLS direct."""
+@task(
+    help={
+        "clients": "Clients simultanés.",
+        "seconds": "Durée de chaque mesure.",
+        "rounds": "Tours ; les médianes en sont prises.",
+        "many": "2 000 clients de PgBouncer contre 100 connexions.",
+    }
+)
+def bench(
+    _c: Context, clients: int = 16, seconds: int = 5, rounds: int = 3, many: bool = False
+) -> None:
+    """Mesurer chaque chemin par rapport au TLS direct.
+
+    Direct, un HAProxy nu, 5000 et PgBouncer, tour à tour ; débit, et temps processeur de chaque
+    composant : reports/bench.html et bench.json (bench_many avec --many).
+    """
     with operator():
-        bench_.report(bench_.run(*cluster(), clients, seconds))
+        place = cluster()
+        if many:
+            found = bench_run.many(*place, seconds, rounds)
+        else:
+            found = bench_run.usual(*place, clients, seconds, rounds)
+        bench_report.write(*found, place[0], "bench_many" if many else "bench")
 
 
 @task(

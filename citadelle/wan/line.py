@@ -45,7 +45,8 @@ def argv(topology: Topology, home: Home, node: str, link: Link, owner: str = WAN
         *("run", "--detach", f"--name={name(topology, node)}"),
         f"--network=container:{namespace.holder(topology, node)}",
         *namespace.CONFINED,
-        *("--memory=256m", "--pids-limit=8"),
+        # `docker exec` starts threads of its own in here, a dozen of them.
+        *("--memory=256m", "--pids-limit=32"),
         *(f"--label=fr.citadelle.{key}={value}" for key, value in labels.items()),
         images.name(topology, "wan"),
         *(f"{v:g}" for v in (link.latency_ms, link.jitter_ms, link.loss_percent)),

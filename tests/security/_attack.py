@@ -13,14 +13,16 @@ import time
 from typing import Any
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
+# One for all, and without the system's authorities: to read them for each connection kept the
+# attacker busy for seconds, in which it took every place for held (seen: 23 s where all is cut
+# after ten).
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 # A connection that lasts less was refused; more, it took a place.
 HELD_SECONDS = 1.0
 # Connections per second and target. All at once, they would overflow the door's queue (listen(2)):
-# the attacker would believe open what the door only sees, and times, many seconds later. A TLS
-# handshake with eight doors at once keeps the attacker itself busy: at the same pace, it times its
-# own delay (seen: 23 s for places that are cut after ten).
+# the attacker would believe open what the door only sees, and times, many seconds later.
 PACE = 400
-TLS_PACE = 20
 # Rounds of a client that comes back each time it is cut.
 ROUNDS = 20
 
@@ -42,12 +44,10 @@ async def speak(
     elif mode == "tls-inachevé":
         writer.write(b"\x16\x03\x01" if target["https"] else SSL_REQUEST)
     elif mode == "sans-mot-de-passe":
-        tls = ssl.create_default_context()
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         if not target["https"]:
             writer.write(SSL_REQUEST)
             await reader.readexactly(1)
-        await writer.start_tls(tls)
+        await writer.start_tls(TLS)
         hello = b"GET / HTTP/1.1\r\n" if target["https"] else startup(target["user"], "app")
         writer.write(hello)
     await writer.drain()
@@ -79,7 +79,7 @@ async def slot(
     mode: str, target: dict[str, Any], deadline: float, number: int
 ) -> list[dict[str, Any]]:
     """Hold one place, and come back when it is cut."""
-    await asyncio.sleep(number / (TLS_PACE if mode == "sans-mot-de-passe" else PACE))
+    await asyncio.sleep(number / PACE)
     found = []
     for _ in range(ROUNDS if mode == "inintelligible" else 1):
         if asyncio.get_running_loop().time() >= deadline:

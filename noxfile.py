@@ -76,7 +76,7 @@ def pgbouncer(session: nox.Session) -> None:
 @nox.session(default=False, tags=["cluster"])
 def e2e(session: nox.Session) -> None:
     """Bout en bout : une application réelle, et ce que voit l'exploitant."""
-    _layer(session, "e2e")
+    _layer(session, "e2e", "-m", "not slow")
 
 
 @nox.session(default=False, tags=["cluster"])

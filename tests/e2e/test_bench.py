@@ -13,6 +13,9 @@ from citadelle.bench.result import Measure
 from citadelle.topology import Topology
 from citadelle.workspace import Home
 
+# Minutes of pgbench: on demand (« nox -s e2e -- -m slow »).
+pytestmark = pytest.mark.slow
+
 CLIENTS = 4
 # What must have worked on each path of a short query; idle components work a little too.
 ON_THE_WAY = {
@@ -68,7 +71,6 @@ def test_nothing_is_left(usual: Run, topology: Topology, home: Home) -> None:
         assert found.fetchone() == (0,)
 
 
-@pytest.mark.slow
 def test_crowd_gets_in(topology: Topology, home: Home) -> None:
     """2,000 clients at the poolers, as shipped: no bound and no memory limit is in the way."""
     asked, measures = run.many(topology, home, 1, 1)

@@ -69,7 +69,7 @@ call /auth/user/list '{}'
 call /auth/role/list '{}'
 call /kv/range @/tmp/question
 kill "$pid"
-wait "$pid" || true
+wait "$pid" || true  # its status is the signal just sent
 """
 
 

@@ -76,14 +76,15 @@ def usual(topology: Topology, leader: str, plain: str, load: tuple[int, int, int
 def many(topology: Topology, leader: str, load: tuple[int, int]) -> Plan:
     """Return the crowd at both poolers against a few direct connections.
 
-    The few that go by 5000 use both load balancers, as clients do: one alone lets half of them in
-    (HAPROXY_CLIENTS_PER_ADDRESS).
+    Through 5000 there are only as many as one load balancer takes from one address; clients that
+    draw their host among two would not fall into equal halves.
     """
     seconds, rounds = load
     s = topology.settings
+    held = min(FEW, s.haproxy_clients_per_address, s.direct_connections)
     paths = (
         Path(f"direct (TLS), {FEW}", _target(topology, (leader,), s.pg_port), FEW),
-        Path(f"5000, {FEW}", _target(topology, HAPROXY, s.haproxy_rw_port), FEW),
+        Path(f"5000, {held}", _target(topology, HAPROXY[:1], s.haproxy_rw_port), held),
         Path(f"PgBouncer, {MANY}", _target(topology, PGBOUNCER, s.pgbouncer_port), MANY),
     )
     title = f"{MANY} clients de PgBouncer contre {FEW} connexions"

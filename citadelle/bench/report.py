@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from rich.table import Table
 
 from citadelle import progress
 from citadelle.bench import result
@@ -21,25 +22,27 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def show(plan: Plan, found: list[Row]) -> None:
-    """Print throughput, then processor time."""
+    """Print throughput, then the processor time of each workload."""
     numbers = ("débit", "latence (ms)", "rapport")
     grid = progress.table(plan.title, "Charge", "Chemin", *numbers, numbers=numbers)
     for row in found:
         cells = (f"{amount(row.rate)} {row.unit}", amount(row.latency_ms), ratio(row.ratio))
         grid.add_row(row.workload, row.path, *cells)
     console.print(grid)
-    parts = tuple(found[0].cpu)
-    grid = progress.table(
-        "Temps processeur (µs par transaction, connexion ou Mo)",
-        "Charge",
-        "Chemin",
-        *(*parts, "total"),
-        numbers=(*parts, "total"),
-    )
-    for row in found:
-        times = (*row.cpu.values(), row.total)
-        grid.add_row(row.workload, row.path, *(amount(used) for used in times))
-    console.print(grid)
+    for workload in dict.fromkeys(row.workload for row in found):
+        console.print(processor([row for row in found if row.workload == workload]))
+
+
+def processor(rows: list[Row]) -> Table:
+    """Return one workload's processor time: a column per path, so that 80 columns hold it."""
+    paths = tuple(row.path for row in rows)
+    one = rows[0].unit.removesuffix("/s").removesuffix("s")
+    title = f"Temps processeur, {rows[0].workload} (µs par {one})"
+    grid = progress.table(title, "Composant", *paths, numbers=paths)
+    for part in rows[0].cpu:
+        grid.add_row(part, *(amount(row.cpu[part]) for row in rows))
+    grid.add_row("total", *(amount(row.total) for row in rows))
+    return grid
 
 
 def ratio(value: float) -> str:

@@ -40,13 +40,15 @@ class Outcome:
 
 
 def run(client: Client, workload: Workload, path: Path, seconds: int, per_second: int) -> Outcome:
-    """Do it; ``per_second`` is the bound on new connections of one address."""
+    """Do it; ``seconds`` is its length, ``per_second`` the bound on one address's connections."""
     limit = seconds + MARGIN_SECONDS
     if workload is COPY:
         return parse_copy(client.psql(path.target, COPY_SCRIPT, limit))
     if workload.connects:
         each = max(1, CONNECTION_SECONDS * per_second // path.clients)
         length = f"--transactions={each}"
+    elif path.transactions:
+        length = f"--transactions={path.transactions}"
     else:
         length = f"--time={seconds}"
     shared = (f"--client={path.clients}", f"--jobs={JOBS}", length, "--no-vacuum")

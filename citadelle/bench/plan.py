@@ -20,11 +20,15 @@ JOBS = 2
 
 @dataclass(frozen=True)
 class Path:
-    """One way to the primary: its name, libpq's options, how many clients take it."""
+    """One way to the primary: its name, libpq's options, how many clients take it.
+
+    ``transactions`` of each client, where there are any, replace the duration.
+    """
 
     name: str
     target: str
     clients: int
+    transactions: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,15 +81,20 @@ def many(topology: Topology, leader: str, load: tuple[int, int]) -> Plan:
     """Return the crowd at both poolers against a few direct connections.
 
     Through 5000 there are only as many as one load balancer takes from one address; clients that
-    draw their host among two would not fall into equal halves.
+    draw their host among two would not fall into equal halves. All do the same number of
+    transactions: pgbench's clock runs while its clients connect, and 2,000 take half a minute.
     """
     seconds, rounds = load
     s = topology.settings
     held = min(FEW, s.haproxy_clients_per_address, s.direct_connections)
-    paths = (
-        Path(f"direct (TLS), {FEW}", _target(topology, (leader,), s.pg_port), FEW),
-        Path(f"5000, {held}", _target(topology, HAPROXY[:1], s.haproxy_rw_port), held),
-        Path(f"PgBouncer, {MANY}", _target(topology, PGBOUNCER, s.pgbouncer_port), MANY),
+    ways = (
+        ("direct (TLS)", (leader,), s.pg_port, FEW),
+        ("5000", HAPROXY[:1], s.haproxy_rw_port, held),
+        ("PgBouncer", PGBOUNCER, s.pgbouncer_port, MANY),
+    )
+    paths = tuple(
+        Path(f"{name}, {n}", _target(topology, hosts, port), n, seconds * MANY // n)
+        for name, hosts, port, n in ways
     )
     title = f"{MANY} clients de PgBouncer contre {FEW} connexions"
     return Plan(title, (SHORT, WRITES), paths, seconds, rounds)

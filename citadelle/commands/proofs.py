@@ -27,7 +27,7 @@ from citadelle.workspace import ROOT
 @task(
     help={
         "clients": "Clients simultanés.",
-        "seconds": "Durée de chaque mesure.",
+        "seconds": "Durée de chaque mesure ; avec --many, transactions de chaque client.",
         "rounds": "Tours ; les médianes en sont prises.",
         "many": "2 000 clients de PgBouncer contre 100 connexions.",
     }

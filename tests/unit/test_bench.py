@@ -179,6 +179,7 @@ def test_crowd_fits_the_bounds_as_shipped() -> None:
     s = shipped.settings
     few, tunnel, crowd = plan.many(shipped, "pg1", (5, 3)).paths
 
+    assert {p.clients * p.transactions for p in (few, tunnel, crowd)} == {5 * plan.MANY}
     assert crowd.clients / 2 * 1.1 < s.pgbouncer_clients_per_address
     assert crowd.clients / 2 < s.pgbouncer_max_clients
     assert tunnel.clients == min(s.haproxy_clients_per_address, s.direct_connections) == 50

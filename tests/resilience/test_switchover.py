@@ -32,6 +32,7 @@ STEPS = (
     ("Bascule par Patroni", True),
     ("Répartiteurs : écritures", True),
     ("Répartiteurs : lectures", True),
+    ("Chef d'etcd", False),
 )
 # A look at every console takes milliseconds; one second is what a busy machine may add.
 MARGIN_SECONDS = 1.0

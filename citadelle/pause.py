@@ -130,7 +130,7 @@ def _hold(pause: Pause, waiting: Sequence[Order]) -> None:
     start = time.monotonic()
     # Noted before the order is sent: from then on, the end of the block resumes it.
     pause.held = {order.database: start for order in waiting}
-    missed = poolers.give(waiting, PAUSE_SECONDS)
+    missed = poolers.give(waiting, PAUSE_SECONDS, pause.orders.values())
     if missed:
         reasons = {order.error or f"plus de {PAUSE_SECONDS:.0f} s" for order in missed}
         raise CitadelleError(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,9 @@ from citadelle.workspace import Home
 # PgBouncer's pseudo-database, and what it says of a RESUME without PAUSE (src/admin.c).
 CONSOLE = "pgbouncer"
 NOT_PAUSED = "is not paused"
+# PgBouncer ends a PAUSE when its event loop turns; once nobody speaks, that is every 333 ms
+# (full_maint_period in src/janitor.c). Any query on another console turns it.
+NUDGE_SECONDS = 0.01
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -128,11 +131,11 @@ def resume(connection: Connection, database: str) -> bool:
     return True
 
 
-def give(orders: Sequence[Order], seconds: float) -> list[Order]:
+def give(orders: Sequence[Order], seconds: float, idle: Collection[Connection] = ()) -> list[Order]:
     """Send every order at once; return those that did not end well within ``seconds``.
 
     One thread: a waiting PAUSE blocks its console only. An order that is still waiting leaves
-    its connection unusable.
+    its connection unusable. On the ``idle`` consoles PgBouncer is made to look again meanwhile.
     """
     waiting = {order.connection.fileno(): order for order in orders}
     with selectors.DefaultSelector() as selector:
@@ -142,12 +145,20 @@ def give(orders: Sequence[Order], seconds: float) -> list[Order]:
             selector.register(descriptor, selectors.EVENT_READ)
         deadline = time.monotonic() + seconds
         while waiting and (left := deadline - time.monotonic()) > 0:
-            for key, _ in selector.select(left):
+            for key, _ in selector.select(min(left, NUDGE_SECONDS)):
                 if _ended(waiting[key.fd]):
                     selector.unregister(key.fd)
                     del waiting[key.fd]
+            _nudge(idle if waiting else ())
     late = list(waiting.values())
     return [order for order in orders if order.error or order in late]
+
+
+def _nudge(idle: Iterable[Connection]) -> None:
+    """Turn each pooler's event loop; one that is gone fails its own order."""
+    for connection in idle:
+        with suppress(psycopg.Error):
+            connection.execute(b"SHOW VERSION")
 
 
 def _ended(order: Order) -> bool:

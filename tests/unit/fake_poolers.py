@@ -41,7 +41,7 @@ class Scene:
         """Open a console."""
         return Console(self, pooler)
 
-    def give(self, orders: Sequence[Order], _seconds: float) -> list[Order]:
+    def give(self, orders: Sequence[Order], _seconds: float, _idle: object = ()) -> list[Order]:
         """Pause what is asked."""
         for order in orders:
             self.events.append(f"{order.text} {order.database.pooler}")

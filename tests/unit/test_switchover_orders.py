@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg.pq import ExecStatus
 
@@ -93,6 +94,23 @@ def test_silence_has_a_limit(wires: list[Any]) -> None:
     wires[1].there.send(DONE)
 
     assert give(wires) == ["pgbouncer1 "]
+
+
+def test_pooler_that_waits_is_made_to_look_again(wires: list[Any]) -> None:
+    """PgBouncer ends a PAUSE only when something turns its event loop, dead consoles or not."""
+    asked: list[bytes] = []
+
+    class Idle:
+        def execute(self, query: bytes) -> None:
+            asked.append(query)
+            wires[0].there.send(DONE)
+            raise psycopg.OperationalError("gone")
+
+    wires[1].there.send(DONE)
+    [order] = [Order(Database("pgbouncer1", "app", False, False), "PAUSE app", wires[0])]
+
+    assert poolers.give([order], LIMIT_SECONDS, [Idle()]) == []  # type: ignore[list-item]
+    assert asked == [b"SHOW VERSION"]
 
 
 def test_refusal_is_told(wires: list[Any]) -> None:

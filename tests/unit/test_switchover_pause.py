@@ -54,7 +54,7 @@ def test_body_that_fails_resumes(scene: Scene, error: BaseException) -> None:
 def test_late_pause_resumes_all(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """One long transaction on one pooler: the others are let go too, and the message says so."""
 
-    def give(orders: Sequence[Order], seconds: float) -> list[Order]:
+    def give(orders: Sequence[Order], seconds: float, _idle: object) -> list[Order]:
         scene.give(orders, seconds)
         return [orders[-1]]
 
@@ -70,7 +70,7 @@ def test_late_pause_resumes_all(scene: Scene, monkeypatch: pytest.MonkeyPatch) -
 def test_order_that_never_came_is_no_problem(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """RESUME of what was not paused yet: PgBouncer says so, and that is success."""
 
-    def nothing(orders: Sequence[Order], _seconds: float) -> list[Order]:
+    def nothing(orders: Sequence[Order], _seconds: float, _idle: object) -> list[Order]:
         return list(orders)
 
     monkeypatch.setattr(poolers, "give", nothing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from citadelle.images import STAGES
@@ -51,13 +53,20 @@ def test_install_again_over_a_running_cluster(
     assert machine.run("sh", "-c", f"docker ps --quiet; cat {TARGET}/.env").stdout == before
 
 
-def test_refreshed_image(machine: Machine, running: str) -> None:
-    """A later bundle replaces an image under the same name: the cluster takes it."""
-    name = machine.run(
-        *("docker", "image", "ls", "citadelle-airgap/pod", "--format={{.Repository}}:{{.Tag}}")
-    ).stdout.strip()
+@pytest.fixture
+def refreshed(machine: Machine, running: str) -> Iterator[None]:
+    """Another image under the name of the bundle's; the bundle's own afterwards."""
+    listed = ("docker", "image", "ls", "citadelle-airgap/pod", "--no-trunc", "--format")
+    name, first = machine.run(*listed, "{{.Repository}}:{{.Tag}} {{.ID}}").stdout.split()
     later = f"echo 'FROM {name}' | docker build --quiet --label=essai=1 --tag={name} -"
     assert machine.run("sh", "-c", later).returncode == 0
+    yield
+    assert machine.run("docker", "image", "tag", first, name).returncode == 0
+    machine.run("docker", "image", "prune", "--force")
+
+
+def test_refreshed_image(machine: Machine, refreshed: None) -> None:
+    """A later bundle replaces an image under the same name: the cluster takes it."""
     done = machine.run("./bootstrap", "invoke", "build", cwd=TARGET)
 
     assert done.returncode == 0, done.stdout

@@ -32,7 +32,7 @@ def test_verify(machine: Machine, bundle: Bundle) -> None:
 @pytest.mark.parametrize("name", ["repository/citadelle.tar", "images/images.json"])
 def test_altered(machine: Machine, bundle: Bundle, name: str) -> None:
     """One byte: refused by name, nothing installed, nothing loaded."""
-    before = machine.run("docker", "image", "ls", "--quiet").stdout
+    before = image_ids(machine)
     assert machine.run("sh", "-c", WRITABLE, "sh", name).returncode == 0
     install = "/run/over/bundle/airgap-install"
     done = machine.run(install, "--vers", "/opt/autre", "--empreinte", bundle.fingerprint)
@@ -40,7 +40,7 @@ def test_altered(machine: Machine, bundle: Bundle, name: str) -> None:
     assert done.returncode == 1
     assert f"{name} : contenu modifié" in done.stdout
     assert machine.run("ls", "/opt/autre").returncode != 0
-    assert machine.run("docker", "image", "ls", "--quiet").stdout == before
+    assert image_ids(machine) == before
 
 
 def test_images_are_those_signed(machine: Machine, installed: str) -> None:
@@ -68,6 +68,11 @@ def test_debian_without_an_engine(machine: Machine, installed: str, install: lis
     )
     assert "le moteur Docker (ou Compose v2) ne répond pas : démarrez-le" in done.stdout
     assert "Docker Compose version" in done.stdout
+
+
+def image_ids(machine: Machine) -> list[str]:
+    """Return the engine's images; it lists those of one second in any order."""
+    return sorted(machine.run("docker", "image", "ls", "--quiet").stdout.split())
 
 
 def images_named(machine: Machine, repository: str) -> str:

@@ -29,11 +29,12 @@ QUORUM_SECONDS = 60
 
 @dataclass(frozen=True)
 class Member:
-    """One etcd member as seen from outside."""
+    """One etcd member as seen from outside; a ``learner`` has no vote, and is in no majority."""
 
     name: str
     healthy: bool
     leader: bool
+    learner: bool = False
 
 
 class Etcd:
@@ -49,10 +50,13 @@ class Etcd:
         """Return the health and the role of one member."""
         try:
             healthy = self._get(node, "/health").json().get("health") == "true"
-            leader = "\netcd_server_is_leader 1\n" in self._get(node, "/metrics").text
+            metrics = self._get(node, "/metrics").text
         except (httpx.HTTPError, ValueError):
             return Member(node, healthy=False, leader=False)
-        return Member(node, healthy, healthy and leader)
+        leader, learner = (
+            f"\netcd_server_is_{role} 1\n" in metrics for role in ("leader", "learner")
+        )
+        return Member(node, healthy, healthy and leader, learner)
 
     def counter(self, node: str, name: str) -> int | None:
         """Return one of a member's own counters, by its Prometheus name; None when it is silent."""

@@ -28,7 +28,8 @@ def better(topology: Topology, primary: str, members: Sequence[Member]) -> str |
     None when today's fits, or when no healthy member fits better.
     """
     leader = next((m.name for m in members if m.leader), None)
-    fitting = [m.name for m in members if m.healthy and _fits(topology, m.name, primary)]
+    voters = [m for m in members if m.healthy and not m.learner]
+    fitting = [m.name for m in voters if _fits(topology, m.name, primary)]
     if leader is None or leader in fitting or not fitting:
         return None
     return fitting[0]

@@ -66,6 +66,7 @@ class Status:
         """Return what keeps the cluster from being healthy, in French; empty when it is."""
         found = [f"{c} : {state}" for c, state in self.containers.items() if state != "healthy"]
         found += [f"{m.name} ne répond pas" for m in self.etcd if not m.healthy]
+        found += [f"{m.name} n'a pas de voix (learner)" for m in self.etcd if m.learner]
         if sum(m.leader for m in self.etcd) != 1:
             found.append("etcd n'a pas un chef et un seul")
         return found + self._replication_problems()

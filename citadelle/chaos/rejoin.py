@@ -24,6 +24,7 @@ from citadelle.workspace import Home
 # without WAL starts as a new one, whatever else it left there (server/etcdserver/bootstrap.go).
 DATA = "etcd"
 WAL = f"{DATA}/member/wal"
+LEARNER = "etcd_server_is_learner"
 # A snapshot of a few Mio over a local network.
 MEMBER_SECONDS = 60
 LOGIN_SECONDS = 30
@@ -45,13 +46,27 @@ def wipe(field: Field, node: str) -> None:
 
 
 def rejoin(field: Field) -> None:
-    """Bring back every member that was wiped; one that has data is only started."""
+    """Bring back every member that was wiped; one that has data and a vote is only started."""
     for node in sorted(field.wiped):
+        # Not through the member itself: a learner answers, but not about members.
+        others = [other for other in ETCD if other not in field.wiped]
         if volumes.content(field, node, WAL, UID[Role.ETCD]):
             _state(field, node, "new", ETCD)
             containers.revive(field)
-        else:
-            replace(field, node, root(field.topology, field.home, ETCD))
+            if not _learns(field, node):
+                continue
+        replace(field, node, root(field.topology, field.home, others))
+
+
+def _learns(field: Field, node: str) -> bool:
+    """Tell whether an earlier return stopped before the member got its vote."""
+    client = Etcd(field.topology, field.home, (node,))
+
+    def silent() -> str | None:
+        return None if client.counter(node, LEARNER) is not None else "muet"
+
+    wait_until(silent, node, MEMBER_SECONDS, f"Voir « invoke logs --node {node} ».")
+    return client.counter(node, LEARNER) == 1
 
 
 def root(topology: Topology, home: Home, through: Sequence[str]) -> Etcd:

@@ -10,7 +10,6 @@ import pytest
 from citadelle import namespace, pki
 from citadelle.chaos import containers, cuts, faults_storage, mend, processes, rejoin, volumes
 from citadelle.errors import CitadelleError
-from citadelle.etcd import Member
 from citadelle.topology import ETCD, PG, Topology
 from citadelle.wan import line, netem
 from citadelle.workspace import ROOT, Home
@@ -114,9 +113,12 @@ class Quorum:
     """etcd's answers to the requests of a rejoin."""
 
     calls: list[tuple[str, dict[str, object]]]
+    asked: list[tuple[str, ...]]
+    learners = 0
 
-    def __init__(self, _topology: Topology, _home: Home, _nodes: Sequence[str]) -> None:
+    def __init__(self, _topology: Topology, _home: Home, nodes: Sequence[str]) -> None:
         self.token = ""
+        self.asked.append(tuple(nodes))
 
     def login(self, user: str, _password: str) -> None:
         """Note who asks."""
@@ -128,15 +130,16 @@ class Quorum:
         known = [{"ID": "11", "peerURLs": [FIRST]}, {"ID": "22", "peerURLs": [PEER]}]
         return {"members": known, "member": {"ID": "23"}}
 
-    def member(self, node: str) -> Member:
-        """Answer at once."""
-        return Member(node, healthy=True, leader=False)
+    def counter(self, _node: str, _name: str) -> int:
+        """Say whether the member only learns."""
+        return self.learners
 
 
 @pytest.fixture
 def quorum(monkeypatch: pytest.MonkeyPatch) -> type[Quorum]:
     """Give the rejoin this quorum."""
     monkeypatch.setattr(Quorum, "calls", [], raising=False)
+    monkeypatch.setattr(Quorum, "asked", [], raising=False)
     monkeypatch.setattr(rejoin, "Etcd", Quorum)
     return Quorum
 
@@ -184,6 +187,27 @@ def test_a_member_with_data_is_not_replaced(engine: chaos_lab.Engine, quorum: ty
     rejoin.rejoin(lost("etcd2"))
 
     assert quorum.calls == []
+
+
+def test_a_learner_with_data_is_taken_in_anew(
+    engine: chaos_lab.Engine, quorum: type[Quorum], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A return that stopped before the vote: the member serves, and counts in no majority."""
+    monkeypatch.setattr(quorum, "learners", 1)
+    engine.said = {rejoin.WAL: "0000000000000000-0000000000000000.wal"}
+    rejoin.rejoin(lost("etcd2"))
+
+    assert quorum.calls[-1] == ("/cluster/member/promote", {"ID": "23"})
+
+
+@pytest.mark.parametrize("node", ETCD)
+def test_members_are_asked_of_the_others(
+    engine: chaos_lab.Engine, quorum: type[Quorum], node: str
+) -> None:
+    """A learner answers « rpc not supported for learner » (seen with etcd1, the first asked)."""
+    rejoin.rejoin(lost(node))
+
+    assert quorum.asked == [tuple(other for other in ETCD if other != node)]
 
 
 def test_no_password_on_a_command_line(engine: chaos_lab.Engine, quorum: type[Quorum]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from citadelle import lag, status
+from citadelle.etcd import Member as Etcd
 from citadelle.patroni import Member
 from citadelle.status import Status
 from citadelle.topology import CONTAINERS, Topology
@@ -112,6 +113,15 @@ def test_json_has_the_warnings() -> None:
     topology = factory.topology(PGBOUNCER2_DC="dc1")
 
     assert len(seen(topology=topology).as_json()["warnings"]) == 1
+
+
+@pytest.mark.parametrize("learner", [True, False])
+def test_etcd_member_without_a_vote_is_a_problem(*, learner: bool) -> None:
+    """It answers, and the loss of one other member would take the majority away."""
+    etcd = [Etcd("etcd1", healthy=True, leader=True), Etcd("etcd2", True, False, learner=learner)]
+    found = Status(CLUSTER, "ca.crt", [], etcd, HEALTH, seconds={}).problems()
+
+    assert ("etcd2 n'a pas de voix (learner)" in found) is learner
 
 
 def printed(found: Status) -> str:

@@ -41,6 +41,8 @@ def accounts(cluster: str, names: Iterable[str]) -> dict[str, Path]:
         CitadelleError: when the kernel does not show it, with the file that is missing.
     """
     found = engine.inspect("container", *(f"{cluster}-{name}" for name in names))
+    if dead := [one["Name"].lstrip("/") for one in found if not one["State"]["Running"]]:
+        raise CitadelleError(f"Arrêtés : {', '.join(dead)}. La mesure demande un cluster entier.")
     return {
         container["Name"].removeprefix(f"/{cluster}-"): _account(container["State"]["Pid"])
         for container in found

@@ -93,10 +93,11 @@ def replace(field: Field, node: str, client: Etcd) -> None:
     topology = field.topology
     # Stopped by hand: one that restarts in a loop would come back between two steps.
     containers.stop(field, node)
-    volumes.wipe(field, node, DATA, UID[Role.ETCD])
     for member in members(client):
         if member["peerURLs"] == [peer_url(topology, node)]:
             _agreed(client, "/cluster/member/remove", {"ID": member["ID"]})
+    # Once the quorum has let it go: until then its data may still be needed.
+    volumes.wipe(field, node, DATA, UID[Role.ETCD])
     body = {"peerURLs": [peer_url(topology, node)], "isLearner": True}
     own = _agreed(client, "/cluster/member/add", body)["member"]["ID"]
     there = urls(client)

@@ -32,7 +32,7 @@ def _ask(given: str) -> Ask:
 
 @task(
     help={
-        "node": "PostgreSQL du site distant à promouvoir.",
+        "node": "PostgreSQL à promouvoir ; celui du site distant sinon.",
         "plan": "Regarder et dire ce qui se passerait, sans rien changer.",
         "confirm": CONFIRM,
         "although_alive": "Passer outre un centre préféré qui répond encore.",
@@ -40,7 +40,7 @@ def _ask(given: str) -> Ask:
 )
 def promote(
     _c: Context,
-    node: str = "pg3",
+    node: str = "",
     plan: bool = False,
     confirm: str = "",
     although_alive: bool = False,
@@ -52,6 +52,7 @@ def promote(
     """
     with operator(RESUME):
         topology, place = cluster()
+        node = node or plan_.only_node(topology)
         if plan:
             found = promote_.prepare(topology, place, node)
             plan_.show(found)

@@ -41,10 +41,6 @@ class Bound:
         """Both are known."""
         return self.missing_bytes is not None and self.seconds is not None
 
-    def covers(self, first: datetime, last: datetime) -> bool:
-        """Tell whether writes lost between two moments are within what was foreseen."""
-        return self.since is not None and self.since <= first and last <= self.until
-
     def __str__(self) -> str:
         seconds = UNKNOWN
         if self.since is not None and self.seconds is not None:

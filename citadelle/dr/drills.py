@@ -10,7 +10,7 @@ from citadelle.chaos import containers, cuts
 from citadelle.chaos.containers import pod
 from citadelle.chaos.fault import REBUILD_SECONDS, Fault, Field
 from citadelle.chaos.loads import IN_FLIGHT
-from citadelle.dr import failback, journal, promote
+from citadelle.dr import failback, journal, plan, promote
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, console, wait_until
@@ -31,6 +31,8 @@ def site(topology: Topology, *, remote: bool) -> list[str]:
 
 
 def _kill_remote(field: Field) -> None:
+    if not site(field.topology, remote=True):
+        raise CitadelleError("Un seul centre dans .env : aucun site distant à perdre.")
     containers.kill(field, *site(field.topology, remote=True))
 
 
@@ -60,8 +62,9 @@ def _cut_link(field: Field) -> None:
 
 def _lose(field: Field) -> None:
     """Kill the preferred site, look, and promote as an operator does, sentence included."""
+    node = plan.only_node(field.topology)
+    plan.check_node(field.topology, node)
     containers.kill(field, *site(field.topology, remote=False))
-    node = next(name for name in PG if field.topology.is_remote(name))
     field.mark("dr.promote")
     done = promote.run(field.topology, field.home, Steps(), node, lambda sentence: sentence)
     known = done.journal

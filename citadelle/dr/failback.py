@@ -116,16 +116,28 @@ def _rejoin(topology: Topology, home: Home, steps: Steps, known: Journal) -> Non
     client = rejoin.root(topology, home, sight.witnesses(topology))
     for node in sight.lost(topology, ETCD):
         with steps.step(f"{node} : effacé, de retour dans le quorum"):
+            fence.allow(topology, known.policies, node)
             if not _votes(topology, client, node):
                 rejoin.replace(Field(topology, home), node, client)
             fence.lift(topology, known.policies, node)
+            _await_member(client, node)
 
 
 def _votes(topology: Topology, client: Etcd, node: str) -> bool:
-    """Tell whether the member is one of the quorum's, with a vote, and healthy."""
+    """Tell whether the member is one of the quorum's, with a vote: silent, it is waited for."""
     own = rejoin.peer_url(topology, node)
     listed = [m for m in rejoin.members(client) if m["peerURLs"] == [own]]
-    return bool(listed) and not listed[0].get("isLearner") and client.member(node).healthy
+    return bool(listed) and not listed[0].get("isLearner")
+
+
+def _await_member(client: Etcd, node: str) -> None:
+    """Wait until a member serves: the next one may only be wiped once this one counts."""
+    wait_until(
+        lambda: None if client.member(node).healthy else "muet",
+        node,
+        rejoin.MEMBER_SECONDS,
+        f"Voir « invoke logs --node {node} ».",
+    )
 
 
 def _replicate(
@@ -142,6 +154,8 @@ def _replicate(
                 "--rebuild » efface ses données et les recopie du primaire."
             )
     for node in late:
+        if not _late(topology, home, (node,), 0):
+            continue
         with steps.step(f"{node} : recopie complète depuis {known.node}"):
             _reinitialize(topology, home, node)
             if _late(topology, home, (node,), REBUILD_SECONDS):
@@ -161,6 +175,8 @@ def _late(topology: Topology, home: Home, nodes: tuple[str, ...], seconds: float
     try:
         wait_until(lambda: ", ".join(missing()) or None, "Réplication", seconds)
     except CitadelleError:
+        if patroni.leader() is None:
+            raise CitadelleError("Aucun primaire ne répond : voir « invoke status ».") from None
         return missing()
     return []
 

@@ -55,13 +55,18 @@ def _running(names: Sequence[str], *, paused: bool = False) -> list[str]:
     return [name for name, state in states if state["Running"] and (paused or not state["Paused"])]
 
 
+def allow(topology: Topology, kept: dict[str, str], *nodes: str) -> None:
+    """Give the containers of some machines their restart policy back."""
+    for name in (name for node in nodes for name in renewal.services(node)):
+        policy = kept.get(name, "unless-stopped")
+        engine.docker("update", f"--restart={policy}", _full(topology, name))
+
+
 def lift(topology: Topology, kept: dict[str, str], *nodes: str) -> None:
     """Give the containers of some machines their restart policy back, and start them."""
-    for node in nodes:
-        for name in renewal.services(node):
-            full = _full(topology, name)
-            engine.docker("update", f"--restart={kept.get(name, 'unless-stopped')}", full)
-            engine.docker("start", full, seconds=ENGINE_SECONDS)
+    allow(topology, kept, *nodes)
+    for name in (name for node in nodes for name in renewal.services(node)):
+        engine.docker("start", _full(topology, name), seconds=ENGINE_SECONDS)
 
 
 def _containers(topology: Topology) -> list[str]:

@@ -45,7 +45,9 @@ class Plan:
     def sentence(self) -> str:
         """What must be typed: it says what the operator takes upon himself."""
         words = [f"promouvoir {self.node}", f"{self.lost} est perdu"]
-        words += ["perte inconnue"] if not self.sight.bound.known else []
+        # A site that nobody saw stop still writes: no moment ends the bound.
+        ended = self.sight.stopped is not None
+        words += [] if ended and self.sight.bound.known else ["perte inconnue"]
         words += [f"bien que {self.lost} réponde"] if self.living else []
         return ", ".join(words)
 
@@ -55,12 +57,17 @@ def plan(topology: Topology, node: str, seen: Sight) -> Plan:
     return Plan(topology, node, seen, _wrong(seen), living(seen.lost, seen.quorum))
 
 
+def only_node(topology: Topology) -> str:
+    """Return the first PostgreSQL out of the preferred datacentre; "" when all are in it."""
+    return next((name for name in PG if topology.is_remote(name)), "")
+
+
 def check_node(topology: Topology, node: str) -> None:
     """Raise CitadelleError for a node that no takeover can promote, before anything is asked."""
     lost = topology.preferred_datacenter
     remotes = ", ".join(name for name in PG if topology.is_remote(name)) or "aucun"
     if node not in PG:
-        raise CitadelleError(f"{node} n'est pas un PostgreSQL (hors de {lost} : {remotes}).")
+        raise CitadelleError(f"« {node} » n'est pas un PostgreSQL (hors de {lost} : {remotes}).")
     if not topology.is_remote(node):
         raise CitadelleError(
             f"{node} est dans {lost}, le centre dont dr.promote suppose la perte (ailleurs : "

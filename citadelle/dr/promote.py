@@ -10,20 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import httpx
 import psycopg
 
 from citadelle import connect, engine
-from citadelle.dr import fence, journal, plan, quorum, sight
+from citadelle.dr import bound, fence, journal, plan, quorum, sight
 from citadelle.dr.journal import Journal
 from citadelle.dr.plan import Plan
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, console, wait_until
-from citadelle.topology import Topology
+from citadelle.topology import PG, Topology
 from citadelle.workspace import Home
 
 # The old primary's lease counts anew from the recreated quorum; then a probe and a promotion.
@@ -80,9 +80,18 @@ def run(  # what was asked, by whom it is confirmed
         plan.check_node(topology, node)
         if not although_alive:
             _still_lost(topology, home, known)
+        if not known.recreated and (although_alive or _outlived(topology, known)):
+            again = _confirmed(topology, home, steps, node, ask, although_alive)
+            known = replace(known, foreseen=again.foreseen, since=again.since, until=again.until)
         console.print(f"Reprise de la promotion commencée à {known.started}.")
     _takeover(topology, home, steps, known)
     return Outcome(known, changed=True)
+
+
+def _outlived(topology: Topology, known: Journal) -> bool:
+    """Tell whether the lost site may have written since its loss was foreseen and confirmed."""
+    end = sight.stopped(topology, sight.lost(topology, PG))
+    return end is None or known.until is None or end.timestamp() > known.until
 
 
 def _confirmed(  # as run()
@@ -121,6 +130,7 @@ def _takeover(topology: Topology, home: Home, steps: Steps, known: Journal) -> N
     known.save(home)
     with _noted(home, steps, known, f"{known.lost} arrêté, sans redémarrage"):
         known.out_of_reach = fence.shut(topology, known.policies)
+        _extend(topology, known)
     _by_hand(known)
     with _noted(home, steps, known, f"Quorum d'etcd refait de {member} seul"):
         _quorum(topology, home, known, member)
@@ -143,6 +153,18 @@ def _noted(home: Home, steps: Steps, known: Journal, title: str) -> Iterator[Non
     known.save(home)
 
 
+def _extend(topology: Topology, known: Journal) -> None:
+    """Foresee what a site that lived until now wrote since it was looked at."""
+    end = sight.stopped(topology, sight.lost(topology, PG))
+    if end is not None and known.until is not None and end.timestamp() <= known.until:
+        return
+    said = f"arrêté à {bound.clock(end)}" if end else "aucun arrêt constaté, perte sans borne"
+    known.until = (end or datetime.now(UTC)).timestamp()
+    if said not in known.foreseen:
+        known.foreseen += f" ; {known.lost} : {said}"
+        console.print(f"  Perte possible : {known.foreseen}.")
+
+
 def _by_hand(known: Journal) -> None:
     for machine in known.out_of_reach:
         console.print(
@@ -154,6 +176,9 @@ def _by_hand(known: Journal) -> None:
 def _quorum(topology: Topology, home: Home, known: Journal, member: str) -> None:
     if not quorum.alone(topology, home, member):
         _still_lost(topology, home, known)
+        # Before it is so: a return that believed in the old quorum would cost the new one.
+        known.recreated = True
+        known.save(home)
         found = quorum.recreate(topology, home, member)
         if wrong := quorum.problems(found, member):
             raise CitadelleError("Quorum refait, mais : " + " ; ".join(wrong))

@@ -22,7 +22,6 @@ from citadelle.workspace import Home
 
 MACHINES = (*ETCD, *PG, *HAPROXY, *PGBOUNCER)
 CONNECT_SECONDS = 2.0
-RUNNING = ("healthy", "starting", "unhealthy", "running", "paused", "restarting")
 # One row: positions as bytes since 0/0, times as seconds since 1970; empty where NULL.
 POSITIONS = """
 SELECT pg_is_in_recovery(), pg_last_wal_receive_lsn() - '0/0', pg_last_wal_replay_lsn() - '0/0',
@@ -41,11 +40,6 @@ class Machine:
     containers: dict[str, str]
     answer: str
     living: bool = False
-
-    @property
-    def running(self) -> bool:
-        """Something of it runs, frozen included."""
-        return any(state in RUNNING for state in self.containers.values())
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,7 @@ def look(topology: Topology, home: Home, node: str) -> Sight:
         quorum=tuple(members),
         past=past,
         past_problem=problem,
-        stopped=_stopped(topology, lost(topology, PG)),
+        stopped=stopped(topology, lost(topology, PG)),
     )
 
 
@@ -182,7 +176,7 @@ def _past(topology: Topology, home: Home) -> tuple[Past | None, str]:
         return None, str(error)
 
 
-def _stopped(topology: Topology, nodes: Iterable[str]) -> datetime | None:
+def stopped(topology: Topology, nodes: Iterable[str]) -> datetime | None:
     """Return when the engine saw the last of these containers end; None if one did not."""
     ends = []
     for node in nodes:

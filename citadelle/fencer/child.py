@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from citadelle.errors import CitadelleError
 from citadelle.fencer import heartbeat, watch
 from citadelle.progress import wait_until
 from citadelle.topology import Topology
@@ -57,8 +58,8 @@ def alongside(topology: Topology, home: Home, log: Path) -> Iterator[None]:
 
 def _wait(process: subprocess.Popen[bytes], home: Home, log: Path) -> None:
     def missing() -> str | None:
-        if heartbeat.last(home) is not None:
-            return None
-        return "pas encore de signe de vie" if process.poll() is None else "il s'est arrêté"
+        if process.poll() is not None:
+            raise CitadelleError(f"Le fencer s'est arrêté aussitôt : voir {log}.")
+        return None if heartbeat.last(home) is not None else "pas encore de signe de vie"
 
     wait_until(missing, "Fencer", START_SECONDS, f"Voir {log}.", poll=0.2)

@@ -62,7 +62,7 @@ def only_one(home: Home) -> Iterator[Callable[[], None]]:
 def last(home: Home) -> Beat | None:
     """Return the sign of life of the fencer at work; None when there is none, or it is stuck."""
     try:
-        with file(home).open("r+", encoding="utf-8") as stream:
+        with file(home).open(encoding="utf-8") as stream:
             if _free(stream.fileno()):
                 return None
             said = json.load(stream)

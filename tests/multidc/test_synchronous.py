@@ -18,7 +18,10 @@ pytestmark = [pytest.mark.disruptive, pytest.mark.slow]
 def secours(arena: Arena) -> Iterator[Sites]:
     """The remote stands in for a node of the preferred datacentre, and only then."""
     with changed(arena, REMOTE_REPLICATION="secours") as now:
-        yield Sites(now)
+        sites = Sites(now)
+        here = {node for node in PG if node != sites.remote}
+        sites.wait_synchronous(*(here - {sites.field.primary}))
+        yield sites
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from citadelle.chaos import containers
 from citadelle.stress.plan import Plan
 from citadelle.stress.result import Result
 from citadelle.stress.run import running
+from citadelle.topology import PG
 from tests.arena import Arena, raised
 from tests.multidc._sites import Sites, steady, wait_primary
 
@@ -40,6 +41,7 @@ def loss() -> Iterator[Loss]:
     """Every container of the preferred datacentre dies at once, while clients write."""
     with raised("temoin", **THREE) as arena:
         sites = Sites(arena)
+        sites.wait_synchronous(*(node for node in PG if node != sites.field.primary))
         seen = status.observe(arena.topology, arena.home)
         promotable = {m.name for m in seen.members if seen.promotable_without_loss(m)}
         with running(arena.topology, arena.home, Plan(threads=4)) as load:

@@ -13,7 +13,7 @@ from citadelle import engine, pki
 from citadelle.chaos import containers, cuts, processes, run
 from citadelle.chaos.fault import Field
 from citadelle.etcd import Etcd, key_of, prefix
-from citadelle.fencer import child, fence, lock, pods
+from citadelle.fencer import child, fence, heartbeat, lock, pods
 from citadelle.fencer.lock import Conversation, Lock
 from citadelle.fencer.watch import POLL_SECONDS, Watcher
 from citadelle.patroni import Patroni
@@ -160,6 +160,7 @@ def test_living_primary_keeps_its_lock(scene: Scene, trouble: Callable[[Field], 
     trouble(scene.field)
     run.let_pass(SILENCE_SECONDS, "Fencer à l'épreuve")
 
+    assert heartbeat.last(scene.arena.home) is not None, "un fencer mort ne prouve rien"
     assert (scene.lock().holder, scene.lock().revision) == (
         scene.before.holder,
         scene.before.revision,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from citadelle import placement
+from citadelle import lifecycle, placement
 from citadelle.etcd import Etcd
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, wait_until
@@ -54,8 +54,10 @@ def test_wrong_place_is_left_and_the_right_one_kept(arena: Arena, member: str) -
 @pytest.mark.slow
 def test_switchover_takes_it_along(arena: Arena) -> None:
     """The new primary's rack is the one to leave."""
+    lifecycle.wait_settled(arena.topology, arena.home)
     primary = Patroni(arena.topology, arena.home).leader()
     for _ in range(2):  # there and back: one of the two moves the leadership
+        lifecycle.wait_settled(arena.topology, arena.home)
         assert invoke(arena.home, "switchover").returncode == 0
         assert fits(arena)
     assert Patroni(arena.topology, arena.home).leader() == primary

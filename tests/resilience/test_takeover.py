@@ -14,16 +14,22 @@ from citadelle import engine, lifecycle, renewal, status
 from citadelle.chaos.containers import kill
 from citadelle.chaos.fault import Field
 from citadelle.chaos.judge import Judge
+from citadelle.chaos.outcome import within
+from citadelle.chaos.run import let_pass
 from citadelle.chaos.watch import watching
 from citadelle.dr import drills, failback, journal, promote, quorum, sight
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, wait_until
+from citadelle.stress.plan import Plan
+from citadelle.stress.run import running
 from citadelle.topology import ETCD, PG
+from citadelle.wan import lab
 from tests.arena import Arena
 
 # An election of etcd, a lease, a promotion: had a second primary to come, it would be there.
 SETTLED_SECONDS = 90
+AROUND_SECONDS = 5.0
 REMOTE, WITNESS = "pg3", "etcd3"
 
 pytestmark = pytest.mark.disruptive
@@ -143,6 +149,29 @@ def test_interrupted_after_each_step(arena: Arena, watched: Judge) -> None:
     assert take_over(arena).changed
     assert not take_over(arena).changed
     assert Patroni(arena.topology, arena.home).leader() == REMOTE
+    assert watched.violations == []
+
+
+@pytest.mark.slow
+def test_loss_is_within_what_was_foreseen(arena: Arena, watched: Judge) -> None:
+    """The link is cut, the preferred site writes on, and is given up: that is lost, and told."""
+    with running(arena.topology, arena.home, Plan(threads=4)) as load:
+        let_pass(AROUND_SECONDS, "Charge")
+        lab.cut(arena.topology, arena.home)
+        let_pass(AROUND_SECONDS, "Écritures que le site distant ne reçoit pas")
+        known = promote.run(
+            arena.topology, arena.home, Steps(), REMOTE, agree, although_alive=True
+        ).journal
+        lab.off(arena.topology, arena.home)
+        failback.run(arena.topology, arena.home, Steps(), agree)
+    seen = load.result.verdict
+    lost_at = (seen.lost_first_at or 0.0, seen.lost_last_at or 0.0)
+
+    assert (seen.problem, seen.phantom) == ("", 0)
+    assert seen.lost > 0, "rien n'a été perdu : le test ne prouve rien"
+    assert known.since is not None
+    assert known.until is not None
+    assert within(lost_at, (known.since, known.until)), (lost_at, known)
     assert watched.violations == []
 
 

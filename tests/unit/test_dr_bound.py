@@ -50,17 +50,6 @@ def test_commits_later_than_the_end() -> None:
     assert bound(HAS, 1200, NOON - timedelta(seconds=1)).seconds == 0
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "covered"),
-    [(0, 4, True), (1, 2, True), (-1, 2, False), (1, 5, False)],
-)
-def test_what_was_foreseen(first: float, last: float, covered: bool) -> None:
-    """A loss outside of it is a failure of the bound."""
-    moments = (NOON + timedelta(seconds=seconds) for seconds in (first, last))
-
-    assert bound(HAS, 1200, LATER).covers(*moments) is covered
-
-
 def test_positions_as_postgresql_prints_them() -> None:
     """A replica that restarted alone has received nothing since, but has what it replayed."""
     assert received("", "900", "1764331200.5") == Received(

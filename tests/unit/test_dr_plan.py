@@ -46,6 +46,11 @@ def test_a_lost_site() -> None:
     assert found.sentence == "promouvoir pg3, dc1 est perdu"
 
 
+def test_a_site_that_nobody_saw_stop() -> None:
+    """It may write until it is stopped: no moment bounds what it acknowledges meanwhile."""
+    assert "perte inconnue" in judged(stopped=None).sentence
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -9,7 +9,9 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from citadelle import debian, engine, pki
 from citadelle.progress import Steps
@@ -19,6 +21,7 @@ from citadelle.workspace import ROOT, Home
 STAGES = ("pod", "wan", "etcd", "haproxy", "pgbouncer", "pg", "tools")
 SOURCES = ROOT / "docker"
 LOCK = SOURCES / "patroni" / "requirements.lock"
+IGNORED = ("compose.yaml", "__pycache__")
 # Shared by every cluster of the checkout: wheels hold nothing of a cluster.
 WHEELS = ROOT / "build" / "wheels" / "patroni"
 CONTEXT = ROOT / "build" / "images"
@@ -29,10 +32,16 @@ BUILD_SECONDS = 1800
 def tag(topology: Topology) -> str:
     """Return the tag of the images: the digest of the Dockerfile, its files and the base."""
     total = hashlib.sha256(topology.settings.base_image.encode())
-    for path in sorted(p for p in SOURCES.rglob("*") if p.is_file() and p.name != "compose.yaml"):
+    for path in _sources():
         total.update(path.relative_to(SOURCES).as_posix().encode() + path.read_bytes())
     total.update(repr(sorted(UID.items())).encode())
     return total.hexdigest()[:12]
+
+
+def _sources() -> list[Path]:
+    """Return the files that images are made of; not what Python left beside those it ran."""
+    found = (path for path in SOURCES.rglob("*") if path.is_file())
+    return sorted(p for p in found if not set(p.relative_to(SOURCES).parts) & set(IGNORED))
 
 
 def name(topology: Topology, stage: str) -> str:
@@ -47,11 +56,12 @@ def shipped(topology: Topology, stage: str) -> str:
 
 def missing(topology: Topology) -> list[str]:
     """Return the stages that have no image yet."""
-    known = _known()
-    return [stage for stage in STAGES if name(topology, stage) not in known]
+    present = known()
+    return [stage for stage in STAGES if name(topology, stage) not in present]
 
 
-def _known() -> set[str]:
+def known() -> set[str]:
+    """Return the names of all of the engine's images."""
     return set(engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
 
 
@@ -92,16 +102,22 @@ def _adopt(topology: Topology, home: Home, steps: Steps) -> None:
 
     Again when a later bundle has replaced one: its name stays as long as docker/ does.
     """
-    known = _known()
-    for stage in (stage for stage in STAGES if shipped(topology, stage) in known):
+    present = known()
+    for stage in (stage for stage in STAGES if shipped(topology, stage) in present):
         origin = engine.inspect("image", shipped(topology, stage))[0]["Id"]
-        own = engine.inspect("image", *({name(topology, stage)} & known))
-        if own and (own[0]["Config"]["Labels"] or {}).get("fr.citadelle.bundle") == origin:
+        own = engine.inspect("image", *({name(topology, stage)} & present))
+        # The image itself, where an export died before it took its second name back.
+        if own and origin in (own[0]["Id"], _label(own[0], "bundle")):
             continue
         with steps.step(f"Image {stage}, du bundle"):
             marks = _marks({**_labels(topology, home), "bundle": origin})
             source = f"FROM {shipped(topology, stage)}\n".encode()
             engine.docker("build", f"--tag={name(topology, stage)}", *marks, "-", stdin=source)
+
+
+def _label(image: Mapping[str, Any], key: str) -> str | None:
+    labels: Mapping[str, str] = image["Config"]["Labels"] or {}
+    return labels.get(f"fr.citadelle.{key}")
 
 
 def _marks(labels: dict[str, str]) -> list[str]:
@@ -112,7 +128,7 @@ def _context() -> None:
     """Lay out the build context: the sources and the wheels, nothing else."""
     if CONTEXT.exists():
         shutil.rmtree(CONTEXT)
-    shutil.copytree(SOURCES, CONTEXT, ignore=shutil.ignore_patterns("compose.yaml"))
+    shutil.copytree(SOURCES, CONTEXT, ignore=shutil.ignore_patterns(*IGNORED))
     shutil.copytree(WHEELS, CONTEXT / "wheels")
 
 
@@ -130,7 +146,7 @@ def _wheels(topology: Topology, base: str, labels: dict[str, str]) -> None:
         return
     if CONTEXT.exists():
         shutil.rmtree(CONTEXT)
-    shutil.copytree(SOURCES, CONTEXT, ignore=shutil.ignore_patterns("compose.yaml"))
+    shutil.copytree(SOURCES, CONTEXT, ignore=shutil.ignore_patterns(*IGNORED))
     (CONTEXT / "wheels").mkdir()
     builder = name(topology, "wheels")
     _build(builder, "wheels", base, labels)

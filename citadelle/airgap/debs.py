@@ -152,15 +152,20 @@ class Apt:
                 f"{tool} introuvable : la part « debian » se prépare sur Debian ou Ubuntu ; "
                 "laissez-la de côté avec --only."
             )
-        result = subprocess.run(
-            [command, "-qq", *self._options(), *argv],
-            cwd=cwd,
-            env={**os.environ, "LC_ALL": "C"},
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        try:
+            result = subprocess.run(
+                [command, "-qq", *self._options(), *argv],
+                cwd=cwd,
+                env={**os.environ, "LC_ALL": "C"},
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise CitadelleError(
+                f"{tool} n'a pas fini en {_SECONDS} s : relancez, ce qui est là est gardé."
+            ) from None
         if result.returncode:
             raise _failed(tool, result.stderr)
         return result.stdout

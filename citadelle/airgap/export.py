@@ -84,8 +84,8 @@ def run(request: Request, steps: Steps) -> Bundle:
         seconds[part] = time.monotonic() - start
     _search(request, making, signer)
     with steps.step("Manifeste et signature"), room.told(making.folder):
-        _set_modes(making.folder)
         sizes = manifest.write(making.folder, origin, signer, request.parts)
+        _set_modes(making.folder)
     with steps.step("Mise en place"), room.told(making.folder):
         _publish(making.folder, request, origin)
     return Bundle(request.folder / origin.name, signer, sizes, seconds)
@@ -111,8 +111,9 @@ def _signer(request: Request) -> Signer:
 def _prepare(request: Request, origin: Origin, steps: Steps) -> Making:
     """Have images and Patroni's wheels built if a part needs them, and an empty folder."""
     base = ""
-    if not {"images", "wheels"}.isdisjoint(request.parts):
+    if "images" in request.parts:
         images.build(request.topology, request.home, steps)
+    if not {"images", "wheels"}.isdisjoint(request.parts):
         base = images.wheels(request.topology, request.home, steps)
     folder = request.folder / f"{origin.name}.partial"
     making = Making(request.topology, base, platform.machine(), folder, steps)
@@ -177,15 +178,11 @@ _NUMBERS = ("Fichiers", "Mo", "Secondes")
 
 
 def _next(bundle: Bundle) -> Sequence[str]:
-    tools = source.tools()
     return (
         f"Bundle : {bundle.folder}",
         f"Empreinte de la clé : {bundle.signer.fingerprint}",
         # Run before anything is verified: nothing in the bundle can vouch for them.
-        *(
-            f"SHA-256 de {tool.name} : {digest(bundle.folder / tool.name, 'sha256')}"
-            for tool in tools
-        ),
+        "SHA-256 des deux programmes :",
         *(f"  {digest(bundle.folder / name, 'sha256')}  {name}" for name in source.TOOLS),
         "  à transmettre par un autre chemin que le bundle (voix, papier, messagerie signée).",
         f"De l'autre côté : ./airgap-verify --empreinte {bundle.signer.fingerprint}",

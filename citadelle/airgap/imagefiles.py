@@ -42,7 +42,8 @@ def save(topology: Topology, base: str, folder: Path) -> None:
                 engine.docker("image", "tag", name, names[stage])
             engine.docker("save", f"--output={raw}", *names.values(), seconds=_SECONDS)
         finally:
-            engine.docker("image", "rm", *names.values())
+            if left := images.known().intersection(names.values()):
+                engine.docker("image", "rm", *left)
         rewrite_images(raw, folder / ARCHIVE)
         raw.unlink()
         found = engine.inspect("image", *sources(topology, base).values())

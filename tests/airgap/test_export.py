@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -102,7 +103,11 @@ def test_umask_changes_nothing(project: Project, monkeypatch: pytest.MonkeyPatch
         (folder / source.ARCHIVE).chmod(0o600)
 
     monkeypatch.setattr(source, "archive", private)
-    folder = project.export().folder
+    before = os.umask(0o077)
+    try:
+        folder = project.export().folder
+    finally:
+        os.umask(before)
 
     for row in described(folder)["files"]:
         assert f"{(folder / row['path']).stat().st_mode & 0o777:04o}" == row["mode"], row["path"]

@@ -6,7 +6,9 @@ all die with the first one, whatever happens to the tests: that is what a PID na
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Where the bundle is plugged in, and what is hidden from the machine: this one's checkout, home,
 # engine, containers, and whatever says how names are resolved.
 BUNDLE = "/mnt"
+# Of this machine's engine, nothing: its settings may name its data.
+SETTINGS = "/run/daemon.json"
 BOOT = """
 set -eu
 bundle=$1 state=$2 checkout=$3
@@ -37,6 +41,7 @@ mount --bind "$state/opt" /opt
 mount -t tmpfs -o mode=0755 tmpfs /run
 for hidden in "$checkout" /root /home; do mount -t tmpfs -o mode=0700 tmpfs "$hidden"; done
 : > /run/resolv.conf
+echo '{}' > /run/daemon.json
 mount --bind /run/resolv.conf /etc/resolv.conf
 mount -t proc proc /proc
 ip link set lo up
@@ -80,7 +85,11 @@ class Machine:
     def start_engine(self) -> None:
         """Start an engine that has nothing, and wait until it answers."""
         log = self.state / "dockerd.log"
-        options = [f"--cgroup-parent=/{CGROUP}", "--exec-opt=native.cgroupdriver=cgroupfs"]
+        options = [
+            f"--config-file={SETTINGS}",
+            f"--cgroup-parent=/{CGROUP}",
+            "--exec-opt=native.cgroupdriver=cgroupfs",
+        ]
         with log.open("wb") as output:
             self.engine = subprocess.Popen(
                 [*self.inside, "env", "-i", f"PATH={PATH}", "dockerd", *options],
@@ -98,7 +107,8 @@ class Machine:
 
     def stop(self) -> None:
         """End every process of the machine, then forget its disk and its cgroups."""
-        self.init.kill()
+        # Its first process: unshare, which waits for it, ends once the whole machine is gone.
+        os.kill(_child(self.init.pid), signal.SIGKILL)
         for process in (self.init, *([self.engine] if self.engine else [])):
             process.wait(MACHINE_SECONDS)
         if self.init.stdout:

@@ -19,7 +19,7 @@ from tests.offline import _machine
 from tests.offline._machine import BUNDLE, Machine
 
 # Wheels and packages come from a mirror, images may have to be built: named for a slow line.
-EXPORT_SECONDS = 1500
+EXPORT_SECONDS = 3600
 # Not build/airgap: the operator's own signing key lies there.
 PURPOSE = "offline"
 STATE = sandbox.home(PURPOSE).path

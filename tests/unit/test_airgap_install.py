@@ -76,7 +76,7 @@ def test_another_image_than_signed(bundle: Bundle, target: Path, docker: Path) -
     done = bundle.install(target, docker=docker)
 
     assert done.returncode == 2
-    assert "load --input" in log(docker)
+    assert "load\n" in log(docker)
     assert "image rm citadelle-airgap/pod:0123456789ab" in log(docker)
     assert "autres que celles signées : citadelle-airgap/pod" in done.stderr
 
@@ -122,6 +122,20 @@ def test_change_after_verification(bundle: Bundle) -> None:
 
     with pytest.raises(program["InstallError"], match="changé depuis la vérification"):
         verified.read("repository/citadelle.tar")
+
+
+def test_images_changed_after_verification(
+    bundle: Bundle, docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compared as they are given to the engine; what it has taken meanwhile goes."""
+    program = runpy.run_path(str(bundle.folder / "airgap-install"), run_name="install")
+    verified = program["Bundle"](json.loads((bundle.folder / manifest.NAME).read_bytes()))
+    bundle.put("images/images.tar", b"other")
+    monkeypatch.setenv("PATH", f"{docker.parent}:/usr/bin:/bin")
+
+    with pytest.raises(program["InstallError"], match=r"images\.tar : changé depuis"):
+        program["load"](verified, "images/images.tar")
+    assert "image rm citadelle-airgap/ajout:1" in log(docker)
 
 
 def test_nothing_is_written_in_the_bundle(bundle: Bundle, target: Path, docker: Path) -> None:

@@ -122,7 +122,8 @@ def test_told_in_the_documentation(fault: Fault) -> None:
 
 def test_the_documentation_tells_no_other() -> None:
     """A fault that went away is not promised any more."""
-    told = re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(encoding="utf-8"), re.M)
+    expected = PAGE.read_text(encoding="utf-8").partition("\n## Mesuré")[0]
+    told = re.findall(r"^\| `([a-z-]+)` \|", expected, re.M)
 
     assert told == [name for name in told if name in NAMES]
     assert len(told) == len(NAMES)

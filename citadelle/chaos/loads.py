@@ -16,6 +16,9 @@ from citadelle.workspace import Home
 # cluster.
 THREADS = 4
 PAUSE_SECONDS = 0.02
+# As docs/exploitation.md asks of an application's pool: it leaves a pooler by itself, within the
+# DRAIN_SECONDS of a roll.
+LIFETIME_SECONDS = 20.0
 # « In-flight only »: each client has one request on its way when the fault strikes.
 IN_FLIGHT = THREADS
 
@@ -36,7 +39,12 @@ class Loads:
 @contextmanager
 def loading(topology: Topology, home: Home) -> Iterator[Loads]:
     """Run both until the block ends; their results are ready afterwards."""
-    pooled = Plan(threads=THREADS, pause_seconds=PAUSE_SECONDS, path="pooled")
+    pooled = Plan(
+        threads=THREADS,
+        pause_seconds=PAUSE_SECONDS,
+        path="pooled",
+        lifetime_seconds=LIFETIME_SECONDS,
+    )
     direct = Plan(threads=THREADS, pause_seconds=PAUSE_SECONDS, path="rw")
     with running(topology, home, direct) as past, running(topology, home, pooled) as through:
         yield Loads(through, past)

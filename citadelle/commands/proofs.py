@@ -59,6 +59,7 @@ def bench(
         "path": "pooled, rw ou ro.",
         "rate": "Requêtes par seconde imposées (0 : au plus vite).",
         "reconnect": "Une connexion par requête.",
+        "lifetime": "Âge auquel le pool du client remplace une connexion (s).",
         "fail_on": "Seuils : gap=3,errors=0,p99=200 (s, nombre, ms).",
     }
 )
@@ -72,6 +73,7 @@ def stress(
     path: str = "pooled",
     rate: float = 0.0,
     reconnect: bool = False,
+    lifetime: float = stress_plan.LIFETIME_SECONDS,
     fail_on: str = "",
 ) -> None:
     """Charger le cluster et compter chaque écriture acquittée.
@@ -89,6 +91,7 @@ def stress(
             path=path,
             rate=rate,
             reconnect=reconnect,
+            lifetime=lifetime,
             fail_on=fail_on,
         )
         if stress_run.main(*cluster(), plan):

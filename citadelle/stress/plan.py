@@ -12,6 +12,8 @@ MODES = ("rw", "ro", "mixed")
 PATHS = ("pooled", "rw", "ro")
 # Each client is a thread of one Python process: beyond, the client is what is measured.
 MAX_THREADS = 1000
+# How long a pool keeps a connection: psycopg_pool's own default (`max_lifetime`).
+LIFETIME_SECONDS = 3600.0
 # What `fail_on` may name, with the unit that operators read; all are maxima but the last.
 THRESHOLDS = {
     "errors": "erreurs",
@@ -30,7 +32,9 @@ class Plan:
     ``path`` is the entrance: the poolers, or the load balancers' R/W or R/O port. ``mixed`` is
     one write, one read in turn. ``rate`` (requests per second, all threads together) makes an
     open loop: latency counts from the moment when a request was due. Not ``kept``: a connection
-    per request, and no pool. ``fail_on`` maps names of THRESHOLDS to numbers in their units.
+    per request, and no pool. Kept, the pool replaces each connection before it is
+    ``lifetime_seconds`` old, between two requests. ``fail_on`` maps names of THRESHOLDS to
+    numbers in their units.
 
     Raises:
         CitadelleError: with every contradiction, one line each.
@@ -44,6 +48,7 @@ class Plan:
     path: str = "pooled"
     rate: float | None = None
     kept: bool = True
+    lifetime_seconds: float = LIFETIME_SECONDS
     fail_on: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -70,6 +75,7 @@ class Plan:
             ("--duration", self.duration_seconds),
             ("--requests", self.requests),
             ("--rate", self.rate),
+            ("--lifetime", self.lifetime_seconds),
         ):
             if value is not None and value <= 0:
                 yield f"{option} : {value:g} doit être positif."
@@ -122,6 +128,7 @@ def from_options(  # noqa: PLR0913  # one argument per option of the task
     path: str,
     rate: float,
     reconnect: bool,
+    lifetime: float,
     fail_on: str,
 ) -> Plan:
     """Return the plan of a command line, where 0 means « no limit »."""
@@ -134,6 +141,7 @@ def from_options(  # noqa: PLR0913  # one argument per option of the task
         path=path,
         rate=rate or None,
         kept=not reconnect,
+        lifetime_seconds=lifetime,
         fail_on=thresholds(fail_on),
     )
 

@@ -13,7 +13,7 @@ from citadelle import progress
 from citadelle.progress import console
 from citadelle.stress import chart
 from citadelle.stress.numbers import amount, count, duration
-from citadelle.stress.plan import Plan
+from citadelle.stress.plan import LIFETIME_SECONDS, Plan
 from citadelle.stress.result import Result
 from citadelle.stress.verdict import Writer
 from citadelle.topology import PG, Topology
@@ -34,6 +34,8 @@ def describe(plan: Plan) -> str:
     """Return what a plan does, in one line."""
     parts = [f"{plan.threads} clients", MODES[plan.mode], f"par {ENTRANCES[plan.service]}"]
     parts.append("connexions gardées (pool)" if plan.kept else "une connexion par requête")
+    if plan.kept and plan.lifetime_seconds != LIFETIME_SECONDS:
+        parts.append(f"remplacées avant {plan.lifetime_seconds:g} s")
     if plan.rate:
         parts.append(f"{plan.rate:g} requêtes/s, quoi qu'il arrive")
     if plan.pause_seconds:

@@ -76,8 +76,7 @@ def _entrance(topology: Topology, home: Home, load: Load) -> Entrance:
     parameters = connect.parameters(topology, home, load.plan.service)
     if not load.plan.kept:
         return PerRequest(parameters, load.expired)
-    size, refused = load.plan.threads, load.recorder.refused
-    return Pooled(parameters, load.expired, size, refused, load.pace.over)
+    return Pooled(parameters, load.expired, load.plan, load.recorder.refused, load.pace.over)
 
 
 def _verdict(primary: Primary, load: Load) -> Verdict:

@@ -14,6 +14,8 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from citadelle.stress.plan import Plan
+
 # An answer is awaited a little longer than PgBouncer keeps a request waiting for a server
 # (query_wait_timeout, 60 s): beyond, nobody will answer.
 ANSWER_SECONDS = 65.0
@@ -102,7 +104,7 @@ class Pooled:
         self,
         parameters: dict[str, Any],
         expired: Expired,
-        size: int,
+        plan: Plan,
         refused: Callable[[Exception], None],
         over: Callable[[], bool],
     ) -> None:
@@ -113,11 +115,12 @@ class Pooled:
         self._pool = ConnectionPool(
             connection_class=patient(expired),
             kwargs=parameters | DEAD_PEER | {"application_name": NAME, "autocommit": True},
-            min_size=size,
-            max_size=size,
+            min_size=plan.threads,
+            max_size=plan.threads,
+            max_lifetime=plan.lifetime_seconds,
             name=name,
             reconnect_timeout=RETRY_SECONDS,
-            num_workers=min(size, CONNECTORS),
+            num_workers=min(plan.threads, CONNECTORS),
             open=True,
         )
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from citadelle import progress, signals
-from citadelle.chaos import mend, run
+from citadelle import machines, progress, signals
+from citadelle.chaos import loads, mend, run
 from citadelle.chaos.fault import Field
 from citadelle.chaos.judge import Judge, Outcome, Sample
 from citadelle.errors import CitadelleError
@@ -224,3 +224,8 @@ def test_strict_pooling_is_refused() -> None:
     """The watcher cannot write past the poolers there: it would prove nothing."""
     with pytest.raises(CitadelleError, match="POOLING=strict"):
         run.require(factory.topology(POOLING="strict"))
+
+
+def test_pooled_clients_leave_within_a_drain() -> None:
+    """What docs/exploitation.md asks of applications that must see no error during a roll."""
+    assert loads.LIFETIME_SECONDS < machines.DRAIN_SECONDS

@@ -20,6 +20,7 @@ from citadelle.stress.plan import Plan
         ({"duration_seconds": 0}, "--duration : 0 doit être positif"),
         ({"requests": -5}, "--requests : -5 doit être positif"),
         ({"rate": 0.0}, "--rate : 0 doit être positif"),
+        ({"lifetime_seconds": 0.0}, "--lifetime : 0 doit être positif"),
         ({"mode": "write"}, "--mode : « write » inconnu"),
         ({"path": "direct"}, "--path : « direct » inconnu"),
         ({"path": "ro"}, "--path ro mène aux réplicas"),
@@ -83,6 +84,7 @@ def test_zero_options_mean_no_limit() -> None:
         path="pooled",
         rate=0.0,
         reconnect=False,
+        lifetime=3600.0,
         fail_on="",
     )
     assert found == Plan()

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from citadelle import engine, lag, pki, progress
+from citadelle import engine, lag, pki, placement, progress
 from citadelle.etcd import Etcd
 from citadelle.etcd import Member as EtcdMember
 from citadelle.fencer import heartbeat
@@ -48,6 +48,11 @@ class Status:
     def leader(self) -> str | None:
         """The running primary."""
         return next((m.name for m in self.members if m.role == "leader"), None)
+
+    @property
+    def better_chief(self) -> str | None:
+        """The etcd member that had better lead; after a failover nobody has moved it yet."""
+        return placement.better(self.topology, self.leader, self.etcd) if self.leader else None
 
     def lag_seconds(self, member: Member) -> float | None:
         """Return how late a member's data are, in seconds; None when unknown."""
@@ -95,6 +100,7 @@ class Status:
             "leader": self.leader,
             "members": [self._member_json(m) for m in self.members],
             "etcd": [{"name": m.name, "healthy": m.healthy, "leader": m.leader} for m in self.etcd],
+            "better_etcd_leader": self.better_chief,
             "endpoints": endpoints,
             "ca": self.ca,
             "fencer": {"wanted": self.fencer.wanted, "running": self.fencer.pid is not None},
@@ -161,8 +167,15 @@ def table(status: Status) -> Table:
         _add_member(grid, status, member)
     for node in (*HAPROXY, *PGBOUNCER):
         _add_entrance(grid, status, node)
-    grid.caption, grid.caption_justify = _promotable(status), "left"
+    grid.caption, grid.caption_justify = "\n".join(_remarks(status)), "left"
     return grid
+
+
+def _remarks(status: Status) -> list[str]:
+    found = [_promotable(status)]
+    if target := status.better_chief:
+        found.append(f"Chef d'etcd mal placé, {target} conviendrait mieux : « invoke up ».")
+    return found
 
 
 def _promotable(status: Status) -> str:

@@ -11,7 +11,7 @@ from citadelle import lag, status
 from citadelle.etcd import Member as Etcd
 from citadelle.patroni import Member
 from citadelle.status import Status
-from citadelle.topology import CONTAINERS, Topology
+from citadelle.topology import CONTAINERS, ETCD, Topology
 from tests.unit import factory
 
 CLUSTER = factory.topology()
@@ -122,6 +122,16 @@ def test_etcd_member_without_a_vote_is_a_problem(*, learner: bool) -> None:
     found = Status(CLUSTER, "ca.crt", [], etcd, HEALTH, seconds={}).problems()
 
     assert ("etcd2 n'a pas de voix (learner)" in found) is learner
+
+
+@pytest.mark.parametrize(("chief", "expected"), [("etcd1", "etcd2"), ("etcd2", None)])
+def test_misplaced_etcd_leader_is_told(chief: str, expected: str | None) -> None:
+    """After a failover, until `up` moves it; it is no problem of health."""
+    etcd = [Etcd(name, healthy=True, leader=name == chief) for name in ETCD]
+    found = Status(CLUSTER, "ca.crt", [replica("leader", "running", "pg1")], etcd, HEALTH)
+
+    assert found.as_json()["better_etcd_leader"] == expected
+    assert ("Chef d'etcd mal placé" in printed(found)) is (expected is not None)
 
 
 def printed(found: Status) -> str:

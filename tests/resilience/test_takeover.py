@@ -182,12 +182,14 @@ def test_lost_site_returns_before_the_quorum(arena: Arena, watched: Judge) -> No
     with pytest.raises(KilledError):
         take_over(arena, Interrupted("arrêté"))
     come_back(arena, *sight.lost(arena.topology))
-    wait_until(
-        lambda: None if Patroni(arena.topology, arena.home).leader() else "aucun",
-        "Primaire",
-        SETTLED_SECONDS,
-    )
 
+    def missing() -> str | None:
+        if Patroni(arena.topology, arena.home).leader():
+            return None
+        states = status.containers(arena.topology, arena.home)
+        return str({name: state for name, state in states.items() if state != "healthy"})
+
+    wait_until(missing, "Primaire", SETTLED_SECONDS)
     with pytest.raises(CitadelleError, match="est revenu"):
         take_over(arena)
     failback.run(arena.topology, arena.home, Steps(), agree)

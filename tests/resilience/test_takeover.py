@@ -17,7 +17,7 @@ from citadelle.chaos.judge import Judge
 from citadelle.chaos.outcome import within
 from citadelle.chaos.run import let_pass
 from citadelle.chaos.watch import watching
-from citadelle.dr import drills, failback, journal, promote, quorum, sight
+from citadelle.dr import drills, failback, fence, journal, promote, quorum, sight
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, wait_until
@@ -76,7 +76,12 @@ def lose(arena: Arena) -> None:
 
 
 def come_back(arena: Arena, *nodes: str) -> None:
-    """Start machines of the preferred site as whoever knows nothing of a takeover does."""
+    """Start machines of the preferred site as whoever knows nothing of a takeover does.
+
+    Patroni ends when etcd does not answer yet: PostgreSQL's containers start again by themselves
+    as in a site whose own engine the takeover could not reach.
+    """
+    fence.allow(arena.topology, {}, *(node for node in nodes if node in PG))
     names = [name for node in nodes for name in renewal.services(node)]
     engine.docker("start", *(f"{arena.topology.settings.cluster_name}-{name}" for name in names))
 

@@ -171,6 +171,7 @@ def test_loss_is_within_what_was_foreseen(arena: Arena, watched: Judge) -> None:
         failback.run(arena.topology, arena.home, Steps(), agree)
     seen = load.result.verdict
     lost_at = (seen.lost_first_at or 0.0, seen.lost_last_at or 0.0)
+    print(f"{seen.lost} écritures perdues, de {lost_at}, sur {load.result.writes} ; {known}")
 
     assert (seen.problem, seen.phantom) == ("", 0)
     assert seen.lost > 0, "rien n'a été perdu : le test ne prouve rien"

@@ -21,6 +21,7 @@ from citadelle.topology import (
 from citadelle.workspace import ROOT
 
 FILE = ROOT / "docker" / "compose.yaml"
+AUTHORITY = "AUTHORITY_"
 
 
 def values(
@@ -61,6 +62,18 @@ def _addresses(topology: Topology) -> dict[str, str]:
 
 def _variable(name: str) -> str:
     return name.upper().replace("-", "_")
+
+
+def authorities(digests: Mapping[str, str]) -> dict[str, str]:
+    """Return the authority of each plane as variables, which compose.yaml does not use."""
+    return {f"{AUTHORITY}{_variable(plane)}": digest for plane, digest in digests.items()}
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """Return what a ``build/compose.env`` says; nothing when there is none."""
+    if not path.is_file():
+        return {}
+    return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
 
 
 def env_file(content: Mapping[str, str]) -> str:

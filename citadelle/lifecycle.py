@@ -105,15 +105,32 @@ def install(topology: Topology, home: Home, steps: Steps) -> list[str]:
     return pending
 
 
-def write_compose_env(topology: Topology, home: Home) -> Path:
-    """Write ``build/compose.env``, what compose.yaml needs besides itself; no secret in it."""
-    path = home.compose_env
-    path.parent.mkdir(parents=True, exist_ok=True)
+def compose_values(topology: Topology, home: Home) -> dict[str, str]:
+    """Return what ``build/compose.env`` should say: compose's variables, every authority."""
     values = compose.values(
         topology, pki.fingerprint(home), images.tag(topology), delivery.digests(topology, home)
     )
-    path.write_text(compose.env_file(values))
+    return values | compose.authorities(pki.authorities(home))
+
+
+def write_compose_env(topology: Topology, home: Home) -> Path:
+    """Write ``build/compose.env``, what compose.yaml needs besides itself; no secret in it.
+
+    Only for whoever applies it: it is the memory of what the cluster runs on, which ``roll`` and
+    :mod:`citadelle.moves` compare with ``.env``.
+    """
+    path = home.compose_env
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(compose.env_file(compose_values(topology, home)))
     return path
+
+
+def ensure_compose_env(topology: Topology, home: Home) -> Path:
+    """Return ``build/compose.env`` as the cluster's last change left it; write it if absent."""
+    name = topology.settings.cluster_name
+    if compose.read_env(home.compose_env).get("CLUSTER_NAME") == name:
+        return home.compose_env
+    return write_compose_env(topology, home)
 
 
 def down(topology: Topology, home: Home) -> None:

@@ -30,6 +30,8 @@ DRAIN_SECONDS = 30
 # what applications breathe between two transactions: at 20 ms, clients with a pause of 20 ms
 # were closed just as they spoke.
 IDLE_SECONDS = (0.5, 0.005, 0.001)
+# A replica that has just restarted catches up before HAProxy counts it in (lag=16MB), in seconds.
+READER_SECONDS = 120.0
 # PgBouncer looks at idle clients three times per second (full_maint_period in its janitor.c).
 IDLE_STAGE_SECONDS = 3.0
 
@@ -76,12 +78,27 @@ def _pod(roll: Roll, node: str) -> None:
     network, postgres, gateway = services(node)
     with steps.step(f"{node} : point de contrôle"):
         accounts.run_sql(topology, node, "CHECKPOINT;")
+    _wait_other_reader(roll, node)
     _leave_reads(roll, node, f"{topology.settings.cluster_name}-{gateway}")
     with steps.step(f"{node} : PostgreSQL"):
         roll.renew(network, postgres)
     # Last: the load balancers only come back to a replica that has restarted already.
     with steps.step(f"{node} : passerelle"):
         roll.renew(network, gateway)
+
+
+def _wait_other_reader(roll: Roll, node: str) -> None:
+    """Wait until another replica serves readers, unless the primary does as a last resort."""
+    if roll.topology.settings.haproxy_ro_primary == "secours":
+        return
+    balancers = Routing(roll.topology, roll.home)
+    with roll.steps.step(f"{node} : un autre réplica sert les lectures"):
+        wait_until(
+            lambda: routing.only_reader(balancers.routes(), node),
+            "Lectures",
+            READER_SECONDS,
+            "Rien n'a été touché ; le retard de chaque réplica : « invoke status ».",
+        )
 
 
 def _leave_reads(roll: Roll, node: str, gateway: str) -> None:
@@ -148,8 +165,13 @@ def _pooler(roll: Roll, node: str) -> None:
                 Order(d, f"PAUSE {d.name}", stack.enter_context(_opened(roll, node)))
                 for d in poolers.databases(roll.topology, node, orders)
             ]
-            orders.execute("SHUTDOWN WAIT_FOR_CLIENTS")
-            left = _drain(roll, node, orders)
+            try:
+                poolers.close_port(orders)
+                left = _drain(roll, node, orders)
+            except BaseException:
+                # Its port stays closed to new clients until a restart, and no check sees it.
+                roll.renew(*services(node))
+                raise
         with roll.steps.step(f"{node} : redémarrage"):
             if left:
                 _cut(roll, node, left, waiting)

@@ -110,7 +110,16 @@ def rows(home: Home, topology: Topology, now: datetime | None = None) -> list[Ro
 
 def fingerprint(home: Home) -> str:
     """Return what identifies this cluster: its ``server`` authority, which clients trust."""
-    certificate = pki_files.read(home, "server", AUTHORITY).certificate
+    return _authority(home, "server")
+
+
+def authorities(home: Home) -> dict[str, str]:
+    """Return what identifies the authority of each plane, by plane."""
+    return {plane: _authority(home, plane) for plane in PLANES}
+
+
+def _authority(home: Home, plane: str) -> str:
+    certificate = pki_files.read(home, plane, AUTHORITY).certificate
     if certificate is None:
         raise CitadelleError(ABSENT)
     return _digest(certificate)

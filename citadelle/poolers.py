@@ -93,31 +93,46 @@ def databases(topology: Topology, pooler: str, connection: Connection) -> list[D
     read_only = topology.settings.haproxy_ro_port
     return [
         Database(pooler, row["name"], int(row["port"]) == read_only, str(row["paused"]) == "1")
-        for row in connection.execute("SHOW DATABASES")
+        for row in _rows(connection, "SHOW DATABASES")
         if row["name"] != CONSOLE
     ]
 
 
 def paused(connection: Connection) -> bool:
     """Tell whether the pooler as a whole is paused or suspended (``PAUSE`` without a name)."""
-    rows = connection.execute("SHOW STATE")
-    return {"key": "active", "value": "yes"} not in rows.fetchall()
+    return {"key": "active", "value": "yes"} not in _rows(connection, "SHOW STATE")
 
 
 def logging_in(connection: Connection) -> int:
     """Return how many connections to PostgreSQL are being opened."""
-    return sum(int(row["sv_login"]) for row in connection.execute("SHOW POOLS"))
+    return sum(int(row["sv_login"]) for row in _rows(connection, "SHOW POOLS"))
 
 
 def clients(connection: Connection) -> int:
     """Return how many clients the pooler has, consoles not counted."""
-    rows = connection.execute("SHOW CLIENTS").fetchall()
-    return sum(row["database"] != CONSOLE for row in rows)
+    return sum(row["database"] != CONSOLE for row in _rows(connection, "SHOW CLIENTS"))
 
 
 def close_idle(connection: Connection, seconds: float) -> None:
     """Close clients between two transactions for so long, from now on and until a restart."""
-    connection.execute(f"SET client_idle_timeout = '{seconds}'".encode())
+    _told(connection, f"SET client_idle_timeout = '{seconds}'")
+
+
+def close_port(connection: Connection) -> None:
+    """Take no new client, end once those that are there have left; only a restart undoes it."""
+    _told(connection, "SHUTDOWN WAIT_FOR_CLIENTS")
+
+
+def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:
+    return _told(connection, query).fetchall()
+
+
+def _told(connection: Connection, order: str) -> psycopg.Cursor[dict[str, Any]]:
+    """Give an order to a console; CitadelleError when it is gone."""
+    try:
+        return connection.execute(order.encode())
+    except psycopg.Error as error:
+        raise CitadelleError(f"Une console de PgBouncer ne répond plus : {_first(error)}") from None
 
 
 def resume(connection: Connection, database: str) -> bool:
@@ -139,10 +154,11 @@ def give(orders: Sequence[Order], seconds: float, idle: Collection[Connection] =
     """
     waiting = {order.connection.fileno(): order for order in orders}
     with selectors.DefaultSelector() as selector:
-        for descriptor, order in waiting.items():
-            order.connection.pgconn.send_query(order.text.encode())
-            order.connection.pgconn.flush()
-            selector.register(descriptor, selectors.EVENT_READ)
+        for descriptor, order in list(waiting.items()):
+            if _sent(order):
+                selector.register(descriptor, selectors.EVENT_READ)
+            else:
+                del waiting[descriptor]
         deadline = time.monotonic() + seconds
         while waiting and (left := deadline - time.monotonic()) > 0:
             for key, _ in selector.select(min(left, NUDGE_SECONDS)):
@@ -152,6 +168,17 @@ def give(orders: Sequence[Order], seconds: float, idle: Collection[Connection] =
             _nudge(idle if waiting else ())
     late = list(waiting.values())
     return [order for order in orders if order.error or order in late]
+
+
+def _sent(order: Order) -> bool:
+    """Send an order; one that the console cannot be told is noted as its error."""
+    try:
+        order.connection.pgconn.send_query(order.text.encode())
+        order.connection.pgconn.flush()
+    except psycopg.OperationalError as error:
+        order.error = _first(error)
+        return False
+    return True
 
 
 def _nudge(idle: Iterable[Connection]) -> None:

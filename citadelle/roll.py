@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from citadelle import (
     compose,
-    delivery,
-    images,
     lifecycle,
-    pki,
     placement,
     reload,
     status,
@@ -114,14 +111,13 @@ def _refuse_unknown(node: str) -> None:
 
 def _refuse_wide_changes(topology: Topology, home: Home) -> None:
     """Ports, addresses, authority: an old and a new machine would not find each other."""
-    wanted = compose.values(
-        topology, pki.fingerprint(home), images.tag(topology), delivery.digests(topology, home)
-    )
-    lines = home.compose_env.read_text().splitlines()
-    current = dict(line.split("=", 1) for line in lines if "=" in line)
+    wanted = lifecycle.compose_values(topology, home)
+    current = compose.read_env(home.compose_env)
+    # A cluster brought up by an earlier version did not note its authorities.
+    new = {name for name in wanted.keys() - current.keys() if name.startswith(compose.AUTHORITY)}
     wide = sorted(
         name
-        for name in wanted.keys() | current.keys()
+        for name in (wanted.keys() | current.keys()) - new
         if wanted.get(name) != current.get(name) and not name.startswith(ROLLING)
     )
     if wide:

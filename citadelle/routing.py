@@ -75,6 +75,16 @@ def reads_from(routes: Routes, node: str) -> str | None:
     return None
 
 
+def only_reader(routes: Routes, node: str) -> str | None:
+    """Return which load balancer has no other replica than this one, in French, if any."""
+    for balancer in HAPROXY:
+        if balancer not in routes:
+            return f"{balancer} ne répond pas"
+        if not routes[balancer][READ_ONLY] - {node}:
+            return f"{balancer} n'a pas d'autre réplica assez à jour que {node}"
+    return None
+
+
 def unsettled(routes: Routes, leader: str) -> str | None:
     """Return what is not as it must be while this node is the primary, in French, if any.
 

@@ -29,6 +29,9 @@ from citadelle.workspace import Home
 LAG_BYTES = 16 * 1024 * 1024
 # Patroni answers once it is over, after 20 s at most (poll_failover_result in its api.py).
 ORDER_SECONDS = 25.0
+# What Patroni, then both load balancers, take while clients wait (docs/delais.md): with less
+# time left the order would only be half of a switchover.
+NEEDED_SECONDS = 3.0
 
 
 # Rows of Patroni's GET /cluster, by node.
@@ -166,15 +169,31 @@ def _checkpoint(topology: Topology, plan: Plan) -> None:
 
 
 def _promote(patroni: Patroni, plan: Plan, held: Pause) -> int:
-    """Order the switchover; return the new timeline once the target is out of recovery."""
+    """Order the switchover; return the new timeline once the target is out of recovery.
+
+    Raises:
+        CitadelleError: before the order when too little of the pause is left for it to end.
+    """
+    if held.left() < NEEDED_SECONDS:
+        raise CitadelleError(
+            "Les PgBouncer ont mis trop longtemps à suspendre leurs clients : rien n'a été "
+            "changé, ils continuent. Réessayez quand la machine sera moins chargée."
+        )
     pool = ThreadPoolExecutor(1)
     order = pool.submit(_order, patroni, plan)
+    state: dict[str, Any] = {}
+
+    def missing() -> str | None:
+        nonlocal state
+        state = _state(patroni, plan.target)
+        return _unpromoted(plan, order, state)
+
     try:
-        _wait(held, lambda: _unpromoted(patroni, plan, order))
+        _wait(held, missing)
     finally:
         # Patroni's answer comes after clients have gone on: nobody waits for it.
         pool.shutdown(wait=False)
-    return int(_state(patroni, plan.target)["timeline"])
+    return int(state["timeline"])
 
 
 def _order(patroni: Patroni, plan: Plan) -> httpx.Response:
@@ -183,7 +202,7 @@ def _order(patroni: Patroni, plan: Plan) -> httpx.Response:
     return patroni.request(plan.leader, "POST", "/switchover", **options)
 
 
-def _unpromoted(patroni: Patroni, plan: Plan, order: Future[httpx.Response]) -> str | None:
+def _unpromoted(plan: Plan, order: Future[httpx.Response], state: dict[str, Any]) -> str | None:
     """Return what is missing; CitadelleError as soon as Patroni says no."""
     if order.done() and order.exception() is None and order.result().is_error:
         answer = order.result()
@@ -191,7 +210,6 @@ def _unpromoted(patroni: Patroni, plan: Plan, order: Future[httpx.Response]) -> 
             f"Patroni refuse la bascule ({answer.status_code} {answer.text.strip()}) : "
             f"{plan.leader} reste le primaire, les clients continuent."
         )
-    state = _state(patroni, plan.target)
     # Not /primary's code alone: it is 200 as soon as the lock is held, before the promotion.
     if state.get("role") == "primary" and int(state.get("timeline") or 0) > plan.timeline:
         return None

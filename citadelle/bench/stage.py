@@ -42,11 +42,11 @@ class Client:
 @contextmanager
 def client(topology: Topology, home: Home) -> Iterator[Client]:
     """Start the client, and remove it whatever happens."""
-    lifecycle.write_compose_env(topology, home)
+    environment = lifecycle.ensure_compose_env(topology, home)
     name = f"{topology.settings.cluster_name}-bench"
     _remove(name)
     options = ("run", "--detach", "--rm", "--no-deps", "--no-TTY", "--name", name, "tools")
-    line = compose.command(home.compose_env, *options, "sleep", str(LIFE_SECONDS))
+    line = compose.command(environment, *options, "sleep", str(LIFE_SECONDS))
     engine.docker(*line)
     try:
         yield Client(name)

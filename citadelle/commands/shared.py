@@ -50,8 +50,8 @@ def finish(code: int) -> None:
 def compose_run(*argv: str) -> None:
     """Run a compose command on the operator's terminal, and end with its exit code."""
     topology, place = cluster()
-    lifecycle.write_compose_env(topology, place)
-    finish(engine.interactive(compose.command(place.compose_env, *argv)))
+    environment = lifecycle.ensure_compose_env(topology, place)
+    finish(engine.interactive(compose.command(environment, *argv)))
 
 
 def tools_run(*argv: str) -> None:

@@ -24,6 +24,8 @@ from citadelle.topology import Topology
 # SIGKILL, then the engine's own bookkeeping, on two busy cores.
 DEATH_SECONDS = 10.0
 DEATH_POLL_SECONDS = 0.05
+# An engine that restarts, or is too busy to start a container at once.
+START_SECONDS = 60.0
 # A container that the engine revived longer ago than this is left alone: its Patroni may have
 # taken its place again already, and is then a primary like any other.
 REVIVED_SECONDS = 3.0
@@ -121,10 +123,23 @@ def _fence(ended: Pod, question: Question, tools: Hands) -> Verdict:
         verdict = _release(ended, question, tools)
     finally:
         with uninterrupted():
-            tools.start(ended)
-            tools.say(f"{node} : relancé, comme le moteur l'aurait fait")
+            _give_back(ended, tools)
     # It runs again: this end is over, whatever became of the lock.
     return Verdict.LEFT if verdict is Verdict.NOT_NOW else verdict
+
+
+def _give_back(ended: Pod, tools: Hands) -> None:
+    """Start what the engine would have started: after our kill it never will by itself."""
+
+    def missing() -> str | None:
+        try:
+            tools.start(ended)
+        except CitadelleError as error:
+            return str(error)
+        return None
+
+    wait_until(missing, f"Relance de {ended.node}", START_SECONDS, "« invoke up » le démarre.")
+    tools.say(f"{ended.node} : relancé, comme le moteur l'aurait fait")
 
 
 def _release(ended: Pod, question: Question, tools: Hands) -> Verdict:

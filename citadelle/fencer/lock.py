@@ -8,7 +8,7 @@ import select
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
@@ -114,7 +114,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Say no more; what waits for an order then ends without one."""
     with process:
         if process.stdin is not None:
-            process.stdin.close()
+            # An order that could not be sent is still in its buffer.
+            with suppress(BrokenPipeError):
+                process.stdin.close()
         try:
             process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

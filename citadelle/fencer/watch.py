@@ -89,7 +89,7 @@ class Watcher:
 
     def _troubled(self, reason: str) -> None:
         if reason and reason != self.trouble:
-            self.tools.say(f"rien fait, nouvel essai dans {POLL_SECONDS:.0f} s : {reason}")
+            self.tools.say(f"échec, nouvel essai dans {POLL_SECONDS:.0f} s : {reason}")
         self.trouble = reason
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from citadelle.errors import CitadelleError
 from citadelle.fencer import fence
 from citadelle.fencer.fence import Verdict
 from citadelle.fencer.pods import Pod
@@ -203,6 +204,22 @@ def test_killed_primary_comes_back_even_if_its_lock_stays(world: World, change: 
 
     assert fence.judge(world.pods["pg1"], dict(world.pods), tools) is Verdict.LEFT
     assert world.done == ["kill id-of-pg1", "start id-of-pg1"]
+
+
+def test_killed_primary_is_started_until_it_is(world: World) -> None:
+    """The engine does not answer at first; it would never start by itself what we killed."""
+    world.pods["pg1"] = restarting(pod("pg1"))
+    refusals = ["le moteur ne répond pas", "réseau absent"]
+
+    def start(seen: Pod) -> None:
+        if refusals:
+            raise CitadelleError(refusals.pop())
+        world._start(seen)
+
+    tools = replace(world.hands(), start=start)
+
+    assert fence.judge(world.pods["pg1"], dict(world.pods), tools) is Verdict.FENCED
+    assert world.done == ["kill id-of-pg1", "release", "start id-of-pg1"]
 
 
 # --- The watch -----------------------------------------------------------------------------------

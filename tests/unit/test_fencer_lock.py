@@ -23,6 +23,7 @@ PODS = {
     "cut off": "raise SystemExit('aucun membre ne répond')",
     "frozen": "input()",
     "odd": "print('bonjour')",
+    "gone": f"print('{LOCK}', flush=True)",
     "dead after": f"print('{LOCK}', flush=True); input(); raise SystemExit('etcd perdu')",
 }
 
@@ -84,3 +85,15 @@ def test_answer_that_is_lost_is_an_error() -> None:
     """The lock may be ended or not: the next look tells."""
     with lock.asked(["dead after"]) as question, pytest.raises(CitadelleError, match="etcd perdu"):
         question.release()
+
+
+def test_pod_that_is_gone_before_the_order_is_an_error() -> None:
+    """Nothing was told to it; the fencer itself goes on."""
+
+    def order_too_late() -> None:
+        with lock.asked(["gone"]) as question:
+            question.process.wait()
+            question.release()
+
+    with pytest.raises(CitadelleError, match="ne répond plus"):
+        order_too_late()

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke.exceptions import Exit
 
-from citadelle import images, lifecycle, pki, reload, roll, status, switchover
+from citadelle import compose, engine, images, lifecycle, pki, reload, roll, status, switchover
+from citadelle.commands import shared
 from citadelle.errors import CitadelleError
 from citadelle.etcd import Member as EtcdMember
+from citadelle.inventory import PLANES
 from citadelle.machines import Roll
 from citadelle.patroni import Member
 from citadelle.status import Status
@@ -19,7 +22,8 @@ from citadelle.topology import CONTAINERS, ETCD, HAPROXY, PG, PGBOUNCER, Topolog
 from citadelle.workspace import Home
 from tests.unit import factory
 
-CLUSTER = factory.topology(DATACENTERS="dc1,dc2", PG3_DC="dc2", ETCD3_DC="dc2")
+SITES = {"DATACENTERS": "dc1,dc2", "PG3_DC": "dc2", "ETCD3_DC": "dc2"}
+CLUSTER = factory.topology(**SITES)
 ALL = (*ETCD, *PG, *HAPROXY, *PGBOUNCER)
 
 
@@ -192,12 +196,40 @@ def test_new_image_is_taken(scene: Scene, place: Home, monkeypatch: pytest.Monke
     assert set(ALL) <= set(scene.events)
 
 
+@pytest.mark.parametrize("plane", PLANES)
 def test_new_authority_is_refused(
-    scene: Scene, place: Home, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, place: Home, monkeypatch: pytest.MonkeyPatch, plane: str
 ) -> None:
     """Old and new machines would not trust each other."""
-    monkeypatch.setattr(pki, "fingerprint", lambda _: "autre")
-    with pytest.raises(CitadelleError, match="CA_FINGERPRINT"):
+    renewed = pki.authorities(place) | {plane: "autre"}
+    monkeypatch.setattr(pki, "authorities", lambda _: renewed)
+    with pytest.raises(CitadelleError, match=f"AUTHORITY_{plane.upper().replace('-', '_')} "):
         roll.run(CLUSTER, place)
+
+    assert scene.events == []
+
+
+def test_authorities_never_noted_are_no_change(scene: Scene, place: Home) -> None:
+    """The cluster was brought up by a version that did not note them."""
+    lines = place.compose_env.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(compose.AUTHORITY)]
+    assert len(kept) == len(lines) - len(PLANES)
+    place.compose_env.write_text("".join(kept))
+    roll.run(CLUSTER, place)
+
+    assert set(ALL) <= set(scene.events)
+
+
+def test_looking_leaves_the_memory_of_what_runs(
+    scene: Scene, place: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`.env` has another port already: a command that only looks must not take it for applied."""
+    changed = factory.topology(**SITES, GATEWAY_PORT="15999")
+    monkeypatch.setattr(shared, "cluster", lambda: (changed, place))
+    monkeypatch.setattr(engine, "interactive", lambda _: 0)
+    with pytest.raises(Exit):
+        shared.compose_run("logs")
+    with pytest.raises(CitadelleError, match="GATEWAY_PORT change"):
+        roll.run(changed, place)
 
     assert scene.events == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from citadelle import accounts, engine, machines
+from citadelle import accounts, engine, machines, poolers
 from citadelle.errors import CitadelleError
 from citadelle.machines import Roll, machine
 from citadelle.progress import Steps
@@ -29,6 +29,8 @@ class Lab:
         self.roll = Roll(CLUSTER, Home(Path("nowhere")), Steps(), drain_seconds=PATIENCE_SECONDS)
         # Load balancers that keep counting this node among the readers.
         self.reader = ""
+        # The other replica, if it serves.
+        self.other = "pg3"
         monkeypatch.setattr(engine, "docker", self.docker)
         monkeypatch.setattr(accounts, "run_sql", self.sql)
         monkeypatch.setattr(machines, "renew", self.renew)
@@ -36,6 +38,7 @@ class Lab:
         monkeypatch.setattr(machines, "Patroni", lambda *_: self)
         monkeypatch.setattr("citadelle.pause.Pause.left", lambda _: PATIENCE_SECONDS)
         monkeypatch.setattr(machines, "IDLE_STAGE_SECONDS", PATIENCE_SECONDS)
+        monkeypatch.setattr(machines, "READER_SECONDS", PATIENCE_SECONDS)
 
     def leader(self) -> str:
         """Return the primary."""
@@ -43,7 +46,7 @@ class Lab:
 
     def routes(self) -> Routes:
         """Return what both load balancers do."""
-        readers = {"pg3", self.reader} - {""}
+        readers = {self.other, self.reader} - {""}
         one = {"rw": frozenset({LEADER}), "ro": frozenset(readers)}
         return dict.fromkeys(HAPROXY, one)
 
@@ -108,6 +111,15 @@ def test_replica_that_readers_do_not_leave_serves_again(lab: Lab) -> None:
     assert not any(event.startswith("renew") for event in lab.events)
 
 
+def test_only_replica_keeps_its_readers(lab: Lab) -> None:
+    """The other one is late, and gets none: readers would have nobody."""
+    lab.reader, lab.other = NODE, ""
+    with pytest.raises(CitadelleError, match=f"pas d'autre réplica assez à jour que {NODE}"):
+        machine(lab.roll, NODE)
+
+    assert lab.events == [f"CHECKPOINT; {NODE}"]
+
+
 def test_primary_is_never_restarted(lab: Lab) -> None:
     """It hands over first: see citadelle/roll.py."""
     with pytest.raises(CitadelleError, match="est le primaire"):
@@ -165,6 +177,19 @@ def test_idle_clients_are_closed_after_the_drain(lab: Lab) -> None:
     assert lab.short()[1] == f"SET client_idle_timeout = '{machines.IDLE_SECONDS[0]}'"
     assert len(lab.short()) == 3
     assert ["3 clients n'étaient pas partis" in note for note in lab.roll.notes] == [True]
+
+
+def test_interrupted_drain_leaves_no_closed_port(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while clients leave: only a restart opens the port again."""
+
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(poolers, "clients", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        machine(lab.roll, "pgbouncer1")
+
+    assert lab.short() == ["SHUTDOWN WAIT_FOR_CLIENTS", "renew pgbouncer1-net"]
 
 
 def test_clients_without_a_break_are_cut_between_transactions(lab: Lab) -> None:

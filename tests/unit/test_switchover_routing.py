@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from citadelle import routing
-from citadelle.routing import Routes, reads_from, serving, unsettled, writes_elsewhere
+from citadelle.routing import Routes, only_reader, reads_from, serving, unsettled, writes_elsewhere
 from citadelle.topology import HAPROXY
 
 # As HAProxy 3.0 writes them, most columns left out.
@@ -55,12 +55,18 @@ def test_one_load_balancer_of_another_opinion() -> None:
     assert str(writes_elsewhere(mixed, "pg2")).startswith(HAPROXY[1])
 
 
-@pytest.mark.parametrize("judge", [writes_elsewhere, reads_from, unsettled])
+@pytest.mark.parametrize("judge", [writes_elsewhere, reads_from, only_reader, unsettled])
 def test_silent_load_balancer_is_not_right(judge: routing.Judge) -> None:
     """Nothing is known of it."""
     silent = {HAPROXY[0]: routes("1", "23")[HAPROXY[0]]}
 
     assert judge(silent, "pg1") == f"{HAPROXY[1]} ne répond pas"
+
+
+@pytest.mark.parametrize(("ro", "alone"), [("23", False), ("3", False), ("2", True), ("", True)])
+def test_only_reader(ro: str, *, alone: bool) -> None:
+    """Readers of a replica that leaves need another one."""
+    assert (only_reader(routes("1", ro), "pg2") is not None) is alone
 
 
 def test_primary_among_the_readers() -> None:

@@ -84,6 +84,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setattr(switchover, "Routing", lambda *_: cluster)
     monkeypatch.setattr(accounts, "run_sql", sql)
     monkeypatch.setattr("citadelle.pause.Pause.left", lambda _: PATIENCE_SECONDS)
+    monkeypatch.setattr(switchover, "NEEDED_SECONDS", PATIENCE_SECONDS)
     return cluster
 
 
@@ -130,6 +131,16 @@ def test_failure_leaves_nobody_paused(cluster: Cluster, stuck: str) -> None:
     with pytest.raises(CitadelleError):
         run(cluster)
 
+    assert (cluster.scene.paused, cluster.scene.events[-1]) == (set(), "disarm")
+
+
+def test_slow_poolers_leave_no_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not end in time is not ordered: nothing has changed, clients go on."""
+    monkeypatch.setattr(switchover, "NEEDED_SECONDS", 2 * PATIENCE_SECONDS)
+    with pytest.raises(CitadelleError, match="rien n'a été changé"):
+        run(cluster)
+
+    assert "switchover" not in cluster.scene.events
     assert (cluster.scene.paused, cluster.scene.events[-1]) == (set(), "disarm")
 
 

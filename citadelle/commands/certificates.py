@@ -7,6 +7,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from citadelle import env, pki, show
+from citadelle.commands.numbers import Whole
 from citadelle.commands.shared import cluster, operator, warn
 from citadelle.progress import console
 from citadelle.workspace import home
@@ -37,7 +38,7 @@ def certs_list(_c: Context) -> None:
 
 
 @task(name="check", help={"days": "Signaler ce qui expire dans ce nombre de jours."})
-def certs_check(_c: Context, days: int = 15) -> None:
+def certs_check(_c: Context, days: int = Whole(15)) -> None:
     """Contrôler chaînes, noms, clés et dates ; code 1 si un défaut."""
     with operator():
         topology, place = cluster()

@@ -8,6 +8,7 @@ from invoke.tasks import task
 
 from citadelle.chaos import command as chaos_
 from citadelle.chaos import report as chaos_report
+from citadelle.commands.numbers import Number, Whole
 from citadelle.commands.shared import cluster, operator
 from citadelle.fencer import watch
 from citadelle.progress import console
@@ -34,8 +35,8 @@ def chaos_run(  # the command's options
     _c: Context,
     fault: str = "",
     all: bool = False,  # noqa: A002  # the option's name
-    runs: int = 1,
-    duration: float = 0.0,
+    runs: int = Whole(1),
+    duration: float = Number(0.0),
     fencer: bool = False,
     yes: bool = False,
 ) -> None:

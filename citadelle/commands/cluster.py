@@ -15,6 +15,7 @@ from rich.live import Live
 from citadelle import engine, env, images, lifecycle, pki, settings, show, status
 from citadelle import roll as roll_
 from citadelle import switchover as switchover_
+from citadelle.commands.numbers import Whole
 from citadelle.commands.shared import cluster, compose_run, operator, warn
 from citadelle.dr import journal
 from citadelle.fencer import watch
@@ -173,7 +174,7 @@ def switchover(_c: Context, to: str = "", plan: bool = False) -> None:
         "drain": "Secondes laissées aux clients pour quitter un PgBouncer.",
     }
 )
-def roll(_c: Context, node: str = "", drain: int = DRAIN_SECONDS) -> None:
+def roll(_c: Context, node: str = "", drain: int = Whole(DRAIN_SECONDS)) -> None:
     """Mettre à jour machine par machine, sans erreur.
 
     Applique .env, fichiers et images en attente ; s'arrête à la première machine qui ne

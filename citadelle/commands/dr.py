@@ -8,6 +8,7 @@ from invoke.tasks import task
 
 from citadelle.chaos import command as chaos_
 from citadelle.chaos.fault import Fault
+from citadelle.commands.numbers import Whole
 from citadelle.commands.shared import cluster, operator
 from citadelle.dr import drills
 from citadelle.dr import failback as failback_
@@ -103,7 +104,7 @@ def drill_remote(_c: Context, yes: bool = False) -> None:
 
 
 @task(name="node", help={"yes": YES, "runs": "Nombre d'essais."})
-def drill_node(_c: Context, yes: bool = False, runs: int = 1) -> None:
+def drill_node(_c: Context, yes: bool = False, runs: int = Whole(1)) -> None:
     """Exercice : perdre le primaire ; l'autre nœud du centre prend le relais.
 
     Exemple : invoke drill.node --runs 10

@@ -11,6 +11,7 @@ from citadelle.audit import page as audit_page
 from citadelle.audit import run as audit_run
 from citadelle.bench import report as bench_report
 from citadelle.bench import run as bench_run
+from citadelle.commands.numbers import Number, Whole
 from citadelle.commands.shared import cluster, operator
 from citadelle.errors import CitadelleError
 from citadelle.progress import console
@@ -33,7 +34,11 @@ from citadelle.workspace import ROOT
     }
 )
 def bench(
-    _c: Context, clients: int = 16, seconds: int = 5, rounds: int = 3, many: bool = False
+    _c: Context,
+    clients: int = Whole(16),
+    seconds: int = Whole(5),
+    rounds: int = Whole(3),
+    many: bool = False,
 ) -> None:
     """Mesurer chaque chemin par rapport au TLS direct.
 
@@ -65,15 +70,15 @@ def bench(
 )
 def stress(
     _c: Context,
-    threads: int = 8,
-    pause: float = 0.0,
-    duration: float = 60.0,
-    requests: int = 0,
+    threads: int = Whole(8),
+    pause: float = Number(0.0),
+    duration: float = Number(60.0),
+    requests: int = Whole(0),
     mode: str = "rw",
     path: str = "pooled",
-    rate: float = 0.0,
+    rate: float = Number(0.0),
     reconnect: bool = False,
-    lifetime: float = stress_plan.LIFETIME_SECONDS,
+    lifetime: float = Number(stress_plan.LIFETIME_SECONDS),
     fail_on: str = "",
 ) -> None:
     """Charger le cluster et compter chaque écriture acquittée.
@@ -129,7 +134,7 @@ def prove_wan(
     latency: str = "80ms",
     jitter: str = "20ms",
     loss: str = "2%",
-    duration: float = 600.0,
+    duration: float = Number(600.0),
 ) -> None:
     """Montrer que les délais tiennent sur un lien lent.
 

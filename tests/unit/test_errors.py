@@ -90,3 +90,22 @@ def test_task_without_engine_refuses(ready_home: Home, task: str) -> None:
 
     assert found.returncode == 2
     assert "docker introuvable : lancez « ./bootstrap »" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "option", "value"),
+    [
+        ("roll", "--drain", "30s"),
+        ("chaos.run", "--runs", "cinq"),
+        ("stress", "--pause", "10ms"),
+        ("stress", "--duration", "nan"),
+    ],
+)
+def test_number_that_is_none_is_refused(tmp_path: Path, task: str, option: str, value: str) -> None:
+    """In French, with what was typed."""
+    write_env(tmp_path)
+    found = invoke(tmp_path, task, option, value)
+
+    assert found.returncode == 2
+    assert f"erreur : « {value} » n'est pas un nombre" in found.stderr
+    assert "Traceback" not in found.stderr

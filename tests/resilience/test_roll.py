@@ -25,9 +25,10 @@ GAP_SECONDS = 3.0
 AROUND_SECONDS = 3.0
 # Ten machines of some 20 s, the poolers' drains included.
 ROLL_SECONDS = 900
-# How long clients may keep a connection while a pooler leaves; the load's pool keeps them all.
+# How long clients may keep a connection while a pooler leaves, where nobody uses one.
 DRAIN = "2"
-# Between two transactions of a client: see machines.IDLE_SECONDS.
+# An application that must see no error: its pool renews connections within the default drain.
+LIFETIME_SECONDS = 20.0
 BREATH_SECONDS = 0.1
 HEALTH_SECONDS = 120
 # Containers that a roll restarts: all but those that hold a network.
@@ -78,15 +79,17 @@ def roll(arena: Arena, *options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def run(arena: Arena) -> Run:
-    """Roll everything while clients write and read through the poolers.
-
-    With a breath between two transactions, as applications have: a pool notices then that its
-    connection was closed, and opens another one.
-    """
+    """Roll everything while clients write and read through the poolers."""
     lifecycle.wait_settled(arena.topology, arena.home)
     before = starts(arena.topology)
     writing, reading = (
-        Plan(threads=4, path="pooled", mode=mode, pause_seconds=BREATH_SECONDS)
+        Plan(
+            threads=4,
+            path="pooled",
+            mode=mode,
+            pause_seconds=BREATH_SECONDS,
+            lifetime_seconds=LIFETIME_SECONDS,
+        )
         for mode in ("rw", "ro")
     )
     with (
@@ -94,7 +97,7 @@ def run(arena: Arena) -> Run:
         running(arena.topology, arena.home, reading) as readers,
     ):
         steady()
-        done = roll(arena, "--drain", DRAIN)
+        done = roll(arena)
         steady()
     return Run(done, writers.result, readers.result, before, starts(arena.topology))
 

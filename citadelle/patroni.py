@@ -42,13 +42,21 @@ class Patroni:
 
     def members(self) -> list[Member]:
         """Return the cluster as the first node that answers sees it; empty when none does."""
+        return [_member(row) for row in self._cluster()["members"]]
+
+    def paused(self) -> bool:
+        """Tell whether somebody has put Patroni in maintenance mode: nobody is promoted then."""
+        return bool(self._cluster().get("pause"))
+
+    def _cluster(self) -> dict[str, Any]:
         for node in PG:
             try:
-                response = self.request(node, "GET", "/cluster")
-                return [_member(row) for row in response.json()["members"]]
-            except (httpx.HTTPError, KeyError, ValueError):
+                found: dict[str, Any] = self.request(node, "GET", "/cluster").json()
+            except (httpx.HTTPError, ValueError):
                 continue
-        return []
+            if "members" in found:
+                return found
+        return {"members": []}
 
     def leader(self) -> str | None:
         """Return the node that says itself that it holds the lock and runs, if any.

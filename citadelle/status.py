@@ -43,6 +43,8 @@ class Status:
     fencer: Fencer = Fencer(wanted=False, pid=None)
     # By replica; one whose lag is unknown is absent.
     seconds: dict[str, float] = field(default_factory=dict)
+    # Patroni's maintenance mode.
+    paused: bool = False
 
     @property
     def leader(self) -> str | None:
@@ -86,6 +88,8 @@ class Status:
             for m in self.members
             if m.role != "leader" and m.state != "streaming"
         ]
+        if self.paused:
+            found.append("Patroni est en pause, personne ne serait promu (« patronictl resume »)")
         if not any(m.role == "sync_standby" for m in self.members):
             found.append("pas de réplica synchrone")
         return found
@@ -121,7 +125,8 @@ def observe(topology: Topology, home: Home) -> Status:
     """Look at every component once; what does not answer is reported, not raised."""
     ca = home.pki / "server" / "ca.crt"
     shown = ca.relative_to(ROOT) if ca.is_relative_to(ROOT) else ca
-    members = Patroni(topology, home).members()
+    patroni = Patroni(topology, home)
+    members = patroni.members()
     leader = next((m.name for m in members if m.role == "leader"), None)
     return Status(
         topology,
@@ -131,6 +136,7 @@ def observe(topology: Topology, home: Home) -> Status:
         containers(topology, home),
         _fencer(topology, home),
         lag.seconds(topology, leader),
+        patroni.paused(),
     )
 
 

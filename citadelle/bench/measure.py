@@ -11,6 +11,8 @@ from citadelle.errors import CitadelleError
 
 # What a client needs around the measured time: 2,000 TLS handshakes on two cores.
 MARGIN_SECONDS = 120.0
+# Where the number of transactions is fixed: less than any path was ever seen to do.
+SLOWEST_PER_SECOND = 50.0
 MEGA = 1_000_000
 # A copy in each direction, this many times: a second or so on the slowest path measured.
 COPIES = 5
@@ -41,7 +43,8 @@ class Outcome:
 
 def run(client: Client, workload: Workload, path: Path, seconds: int, per_second: int) -> Outcome:
     """Do it; ``seconds`` is its length, ``per_second`` the bound on one address's connections."""
-    limit = seconds + MARGIN_SECONDS
+    work = path.clients * path.transactions / SLOWEST_PER_SECOND if path.transactions else seconds
+    limit = work + MARGIN_SECONDS
     if workload is COPY:
         return parse_copy(client.psql(path.target, COPY_SCRIPT, limit))
     if workload.connects:

@@ -86,6 +86,13 @@ class Judge:
         return sum(n for (_, outcome), n in self.counts.items() if outcome is Outcome.ACKNOWLEDGED)
 
     @property
+    def answered(self) -> set[str]:
+        """The probes that a server told, at least once, whether it takes writes."""
+        told = (Outcome.ACKNOWLEDGED, Outcome.REFUSED)
+        with self._lock:
+            return {probe for probe, outcome in self.counts if outcome in told}
+
+    @property
     def samples(self) -> int:
         """How many attempts there were."""
         return sum(self.counts.values())

@@ -20,7 +20,7 @@ from citadelle.chaos.watch import watching
 from citadelle.errors import CitadelleError
 from citadelle.progress import Steps, wait_until
 from citadelle.signals import terminated_as_interrupted, uninterrupted
-from citadelle.topology import Topology
+from citadelle.topology import HAPROXY, PG, Topology
 from citadelle.workspace import Home
 
 # The cluster is at rest before a fault: whatever the last one left is over.
@@ -153,7 +153,11 @@ def _await_health(tools: Instruments, seconds: float, advice: str) -> None:
 
 
 def _baseline(judge: Judge) -> None:
+    """Wait until every place is seen: at rest a replica says no, a load balancer leads on."""
+
     def missing() -> str | None:
+        if blind := sorted({*PG, *HAPROXY} - judge.answered):
+            return f"{', '.join(blind)} : aucune réponse au veilleur"
         seen = judge.acknowledged
         return None if seen >= BASELINE_WRITES else f"{seen} écritures acquittées"
 

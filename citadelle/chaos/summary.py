@@ -77,7 +77,7 @@ def _line(runs: Sequence[Outcome]) -> Line:
 def _failures(runs: Sequence[Outcome]) -> Iterator[str]:
     """Yield what must not happen even once, with the run's number when there are several."""
     for number, run in enumerate(runs, 1):
-        for failure in run.failures():
+        for failure in (*run.failures(), *run.noise()):
             yield f"essai {number} : {failure}" if len(runs) > 1 else failure
 
 

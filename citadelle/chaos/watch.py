@@ -138,8 +138,17 @@ def watching(topology: Topology, home: Home) -> Iterator[Judge]:
     _prepare(topology, home)
     names = {str(topology.address(node, "pg")): node for node in PG}
     judge, stop = Judge(), threading.Event()
+    died: list[BaseException] = []
+
+    def look(place: Place) -> None:
+        try:
+            repeat(Probe(place, names), judge.add, stop)
+        except BaseException as error:
+            died.append(error)
+            raise
+
     threads = [
-        threading.Thread(target=repeat, args=(Probe(place, names), judge.add, stop), daemon=True)
+        threading.Thread(target=look, args=(place,), daemon=True)
         for place in places(topology, home)
     ]
     for thread in threads:
@@ -152,6 +161,8 @@ def watching(topology: Topology, home: Home) -> Iterator[Judge]:
             thread.join(JOIN_SECONDS)
     if any(thread.is_alive() for thread in threads):
         raise CitadelleError("Un veilleur ne s'arrête pas : son constat n'est pas complet.")
+    if died:
+        raise CitadelleError(f"Un veilleur est mort ({died[0]!r}) : son constat n'est pas complet.")
 
 
 def repeat(probe: Probe, report: Callable[[Sample], None], stop: threading.Event) -> None:

@@ -27,13 +27,16 @@ class Pace:
         self._end = math.inf if plan.duration_seconds is None else plan.duration_seconds
         self._end += self.start
         self._numbers = itertools.count()  # next() on it is atomic
+        self._idle = itertools.count(1)
         self._stopped = threading.Event()
 
     def take(self) -> float | None:
         """Wait for the next request and return when it was due (clock); None when it is over."""
         number = next(self._numbers)
         if self.plan.requests is not None and number >= self.plan.requests:
-            self.stop()
+            # The last client to find nothing ends the run: others may hold the last numbers.
+            if next(self._idle) >= self.plan.threads:
+                self.stop()
             return None
         due = self.start + number / self.plan.rate if self.plan.rate else self.clock()
         self._stopped.wait(min(due, self._end) - self.clock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -110,7 +111,9 @@ def thresholds(text: str) -> dict[str, float]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, _, number = entry.partition("=")
         try:
-            found[name.strip()] = float(number)
+            if not math.isfinite(value := float(number)):
+                raise ValueError(number)
+            found[name.strip()] = value
         except ValueError:
             raise CitadelleError(
                 f"--fail-on : « {entry} » illisible (attendu : nom=nombre, comme gap=3)."

@@ -14,6 +14,7 @@ from citadelle.errors import CitadelleError
 from citadelle.etcd import Etcd
 from citadelle.patroni import Patroni
 from citadelle.progress import console
+from citadelle.signals import terminated_as_interrupted, uninterrupted
 from citadelle.stress import live
 from citadelle.stress.load import Load
 from citadelle.stress.plan import Plan
@@ -48,13 +49,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Steady:
-    """A run: elections that each etcd member saw during it (None: silent), samples, the load."""
+    """A run: elections that each etcd member saw during it (None: silent), samples, the load.
+
+    ``line`` is what was wrong with the slow line at the end, in French, by machine.
+    """
 
     title: str
     remotes: tuple[str, ...]
     elections: Mapping[str, int | None]
     samples: tuple[Sample, ...]
     load: Result
+    line: tuple[str, ...] = ()
 
     def problems(self) -> list[str]:
         """Return, in French, what did not hold; empty when everything did."""
@@ -65,8 +70,10 @@ class Steady:
         for what, values in (("primaires", self.leaders), ("timelines", self.timelines)):
             found += [f"{what} : {', '.join(map(str, values))}"] if len(values) != 1 else []
         for node in self.remotes:
-            found += [] if self.lags(node) else [f"{node} n'a jamais répliqué"]
-        return [*found, *self.load.problems()]
+            absent = len(self.samples) - len(self.lags(node))
+            total = len(self.samples)
+            found += [f"{node} ne répliquait pas à {absent} relevés sur {total}"] if absent else []
+        return [*found, *self.line, *self.load.problems()]
 
     @property
     def leaders(self) -> list[str]:
@@ -93,17 +100,20 @@ def run(topology: Topology, home: Home, link: Link, seconds: float) -> Steady:
         raise CitadelleError("Un lien est déjà ralenti ou coupé : « invoke wan --off » d'abord.")
     before = _elections(topology, home)
     plan = Plan(threads=THREADS, rate=WRITES_PER_SECOND, duration_seconds=seconds)
-    try:
-        placed = lab.slow(topology, home, link)
-        console.print(placed.title(topology))
-        with running(topology, home, plan) as load:
-            samples = tuple(_watch(topology, home, load))
-        after = _elections(topology, home)
-    finally:
-        lab.off(topology, home)
+    with terminated_as_interrupted():
+        try:
+            placed = lab.slow(topology, home, link)
+            console.print(placed.title(topology))
+            with running(topology, home, plan) as load:
+                samples = tuple(_watch(topology, home, load))
+            after = _elections(topology, home)
+            line = tuple(lab.observe(topology, home).problems())
+        finally:
+            with uninterrupted():
+                lab.off(topology, home)
     changes = {node: difference(before[node], after[node]) for node in ETCD}
     remotes = tuple(node for node in PG if topology.is_remote(node))
-    return Steady(placed.title(topology), remotes, changes, samples, load.result)
+    return Steady(placed.title(topology), remotes, changes, samples, load.result, line)
 
 
 def _watch(topology: Topology, home: Home, load: Load) -> Iterable[Sample]:

@@ -16,6 +16,7 @@ from citadelle.chaos import loads, mend, run
 from citadelle.chaos.fault import Field
 from citadelle.chaos.judge import Judge, Outcome, Sample
 from citadelle.errors import CitadelleError
+from citadelle.topology import HAPROXY, PG
 from tests.unit import chaos_lab, factory
 
 STEPS = [
@@ -36,6 +37,8 @@ class Lab:
     def __init__(self, *health: list[str]) -> None:
         self.health = list(health)
         self.journal: list[str] = []
+        # A probe that nobody ever answers.
+        self.blind = ""
         self.loads = SimpleNamespace(
             mark=lambda _text: None,
             pooled=SimpleNamespace(result=chaos_lab.result()),
@@ -58,6 +61,10 @@ class Lab:
         judge = Judge()
         for n in range(run.BASELINE_WRITES):
             judge.add(Sample("pg1", n, n + 0.1, Outcome.ACKNOWLEDGED, "pg1", 1))
+        for probe in {*PG, *HAPROXY} - {"pg1", self.blind}:
+            judge.add(Sample(probe, 0, 0.1, Outcome.REFUSED))
+        if self.blind:
+            judge.add(Sample(self.blind, 0, 0.1, Outcome.UNREACHABLE))
         try:
             yield judge
         finally:
@@ -122,6 +129,19 @@ def test_no_acknowledged_write_before_provokes_nothing(monkeypatch: pytest.Monke
     fault = chaos_lab.fault(inject=lab.note("panne"))
 
     with pytest.raises(CitadelleError, match="Veilleur"):
+        run.once(fault, chaos_lab.field(), lab.tools())
+    assert "panne" not in lab.journal
+
+
+@pytest.mark.parametrize("blind", ["pg2", "haproxy1"])
+def test_blind_probe_provokes_nothing(monkeypatch: pytest.MonkeyPatch, blind: str) -> None:
+    """Two primaries would go unseen: a zombie is only seen by the probe that asks it directly."""
+    monkeypatch.setattr(run, "BASELINE_SECONDS", 0.01)
+    lab = Lab([])
+    lab.blind = blind
+    fault = chaos_lab.fault(inject=lab.note("panne"))
+
+    with pytest.raises(CitadelleError, match=f"{blind} : aucune réponse au veilleur"):
         run.once(fault, chaos_lab.field(), lab.tools())
     assert "panne" not in lab.journal
 

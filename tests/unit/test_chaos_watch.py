@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ import pytest
 from citadelle.chaos import watch
 from citadelle.chaos.judge import Outcome, Sample
 from citadelle.chaos.watch import Place, Probe
+from citadelle.errors import CitadelleError
 from citadelle.stress.session import AnswerTimeout
 from citadelle.topology import HAPROXY, PG
 from citadelle.workspace import Home
@@ -159,3 +161,25 @@ def test_the_watcher_stops() -> None:
     watch.repeat(Quick(Place("pg1", {}), {}), samples.append, stop)
 
     assert len(samples) == 3
+
+
+def test_a_watcher_that_died_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it did not see any more may have been a second primary."""
+
+    class Dead(Probe):
+        """Dies of something that is no answer."""
+
+        def sample(self) -> Sample:
+            """Die."""
+            raise ValueError("timeline illisible")
+
+    monkeypatch.setattr(watch, "_prepare", lambda *_: None)
+    monkeypatch.setattr(watch, "places", lambda *_: [Place("pg1", {})])
+    monkeypatch.setattr(watch, "Probe", Dead)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    with (
+        pytest.raises(CitadelleError, match="timeline illisible"),
+        watch.watching(TOPOLOGY, Home(Path("nowhere"))),
+    ):
+        pass

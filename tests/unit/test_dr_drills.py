@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from citadelle.chaos import outcome
+from citadelle.chaos import outcome, report
 from citadelle.dr import drills
 from citadelle.stress.ledger import Entry
 from citadelle.stress.ledger import Outcome as Told
@@ -53,9 +53,10 @@ def test_no_error_during_the_switchover_back() -> None:
     """Those of the outage are another matter."""
     noisy = replace(QUIET, phases={"dr.promote": 40, drills.BACK: 2})
 
-    assert chaos_lab.outcome(fault=LOSES, pooled=noisy).problems() == [
-        f"2 erreurs par le pooler après « {drills.BACK} »"
-    ]
+    found = chaos_lab.outcome(fault=LOSES, pooled=noisy)
+
+    assert found.problems() == [f"2 erreurs par le pooler après « {drills.BACK} »"]
+    assert not report.survived([found])
 
 
 def test_errors_by_phase() -> None:

@@ -124,6 +124,14 @@ def test_etcd_member_without_a_vote_is_a_problem(*, learner: bool) -> None:
     assert ("etcd2 n'a pas de voix (learner)" in found) is learner
 
 
+@pytest.mark.parametrize("paused", [True, False])
+def test_maintenance_is_a_problem(*, paused: bool) -> None:
+    """Nobody would be promoted, and nothing else shows it."""
+    found = Status(CLUSTER, "ca.crt", [], [], HEALTH, paused=paused).problems()
+
+    assert any("Patroni est en pause" in problem for problem in found) is paused
+
+
 @pytest.mark.parametrize(("chief", "expected"), [("etcd1", "etcd2"), ("etcd2", None)])
 def test_misplaced_etcd_leader_is_told(chief: str, expected: str | None) -> None:
     """After a failover, until `up` moves it; it is no problem of health."""

@@ -36,6 +36,16 @@ def test_requests_end_the_run(plan: Plan) -> None:
     assert [pace.take() is None for _ in range(5)] == [False, False, False, True, True]
 
 
+def test_last_requests_are_not_cancelled() -> None:
+    """A client that finds no more leaves alone the one that holds the last number."""
+    clock = Clock()
+    pace = Pace(Plan(threads=2, requests=1), clock)
+    held = pace.take()
+
+    assert (held, pace.take(), pace.over()) == (100.0, None, False)
+    assert (pace.take(), pace.over()) == (None, True)
+
+
 def test_duration_ends_the_run() -> None:
     """At its end, nothing starts."""
     clock = Clock()

@@ -66,7 +66,7 @@ def test_thresholds_are_parsed() -> None:
     assert plan.thresholds("gap=3, errors=0,p99=12.5") == {"gap": 3, "errors": 0, "p99": 12.5}
 
 
-@pytest.mark.parametrize("text", ["gap", "gap=trois", "=", "gap=1=2"])
+@pytest.mark.parametrize("text", ["gap", "gap=trois", "=", "gap=1=2", "gap=nan", "gap=inf"])
 def test_unreadable_threshold_is_refused(text: str) -> None:
     """A threshold that is silently dropped would never fail."""
     with pytest.raises(CitadelleError, match="illisible"):

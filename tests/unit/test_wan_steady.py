@@ -35,7 +35,11 @@ SAMPLE = CALM.samples[0]
         ({"samples": (SAMPLE, dataclasses.replace(SAMPLE, leader="pg2"))}, "primaires : pg1, pg2"),
         ({"samples": (SAMPLE, dataclasses.replace(SAMPLE, leader=None))}, "aucun, pg1"),
         ({"samples": (SAMPLE, dataclasses.replace(SAMPLE, timeline=2))}, "timelines : 1, 2"),
-        ({"samples": (dataclasses.replace(SAMPLE, lags={}),)}, "pg3 n'a jamais répliqué"),
+        (
+            {"samples": (SAMPLE, dataclasses.replace(SAMPLE, lags={}))},
+            "pg3 ne répliquait pas à 1 relevés sur 2",
+        ),
+        ({"line": ("pg3 : ligne à retard morte",)}, "pg3 : ligne à retard morte"),
         ({"load": chaos_lab.result(lost=1)}, "écritures perdues : 1"),
         ({"samples": ()}, "primaires : "),
     ],

@@ -13,9 +13,11 @@ from citadelle.errors import CitadelleError
 
 # What a failed command said, at most; the rest is in the component's own log.
 ERROR_LINES = 8
+# An image that is built or loaded is the longest; who cannot wait says so.
+PATIENCE_SECONDS = 600.0
 
 
-def docker(*argv: str, stdin: bytes | None = None, seconds: float = 600) -> str:
+def docker(*argv: str, stdin: bytes | None = None, seconds: float = PATIENCE_SECONDS) -> str:
     """Run ``docker`` and return its standard output.
 
     Raises:
@@ -84,11 +86,11 @@ def require() -> None:
         ) from None
 
 
-def inspect(kind: str, *names: str) -> list[dict[str, Any]]:
+def inspect(kind: str, *names: str, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
     """Return what the engine knows of some objects of one kind (container, volume, ...)."""
     if not names:
         return []
-    found: list[dict[str, Any]] = json.loads(docker(kind, "inspect", *names))
+    found: list[dict[str, Any]] = json.loads(docker(kind, "inspect", *names, seconds=seconds))
     return found
 
 

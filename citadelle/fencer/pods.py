@@ -60,7 +60,7 @@ def look(topology: Topology, ca: str) -> dict[str, Pod]:
     ]
     argv += [f"--filter=name=^/{name}$" for name in wanted]
     identities = engine.docker(*argv, seconds=ENGINE_SECONDS).split()
-    rows = engine.inspect("container", *identities)
+    rows = engine.inspect("container", *identities, seconds=ENGINE_SECONDS)
     return {pod.node: pod for pod in (_pod(row, wanted) for row in rows)}
 
 

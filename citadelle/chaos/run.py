@@ -132,7 +132,7 @@ def _restore(fault: Fault, field: Field, incidents: list[str]) -> None:
     """Undo what the fault did; if that fails, undo whatever any fault may have done."""
     try:
         fault.restore(field)
-    except CitadelleError as error:
+    except (CitadelleError, psycopg.Error) as error:
         incidents.append(f"remise en état : {error}")
         incidents += mend.everything(field.topology, field.home)
 

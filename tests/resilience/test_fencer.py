@@ -179,7 +179,7 @@ def test_engine_that_does_not_answer_proves_nothing(
         patched.setenv("DOCKER_HOST", "unix:///nulle/part.sock")
         watcher.turn("")
     with lock.asked([field.container(field.standby)]) as question:
-        assert (len(said), said[0].startswith("rien fait")) == (1, True)
+        assert (len(said), said[0].startswith("échec, nouvel essai")) == (1, True)
         assert question.lock.holder == field.primary
 
 

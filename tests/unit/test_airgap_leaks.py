@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from citadelle.airgap import leaks, minisign
 from citadelle.airgap.minisign import Signer
@@ -63,8 +64,7 @@ def tarred(content: bytes, name: str = "etc/conf") -> bytes:
 
 def pem(signer: Signer) -> bytes:
     """Return a private key as a file has it."""
-    text = base64.b64encode(b"0" * 16 + signer.secret).decode()
-    return f"-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n".encode()
+    return signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def test_clean_bundle_passes(search: Callable[[], haystacks.Result]) -> None:
@@ -189,9 +189,10 @@ def test_secret_beside_a_public_key_is_found(
 
 
 def test_program_that_reads_keys_passes(
-    bundle: Path, search: Callable[[], haystacks.Result]
+    bundle: Path, signer: Signer, search: Callable[[], haystacks.Result]
 ) -> None:
-    """It holds the first line of every PEM key, and no key."""
-    (bundle / "programme").write_bytes(b'"-----BEGIN PRIVATE KEY-----"\0"-----END"')
+    """It holds the first and the last line of every PEM key, and no key."""
+    first, _, last = pem(signer).splitlines()
+    (bundle / "programme").write_bytes(b'"' + first + b'"\0"' + last + b'"')
 
     assert search().places == 3

@@ -192,7 +192,8 @@ def _drain(roll: Roll, node: str, orders: Connection) -> int:
     if late:
         roll.notes.append(
             f"{node} : {late} clients n'étaient pas partis après {roll.drain_seconds:.0f} s ; "
-            "leurs connexions ont été fermées, inactives. Un pool qui les teste n'a rien vu."
+            "leurs connexions ont été fermées, inactives. Seule une requête partie à cet instant "
+            "a pu voir une erreur."
         )
     return left
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from dotenv import dotenv_values
-
 from citadelle import compose, engine, etcd, pki
 from citadelle.topology import ETCD, Topology
 from citadelle.workspace import Home
@@ -18,10 +16,7 @@ from citadelle.workspace import Home
 
 def old_etcd(topology: Topology, home: Home) -> Topology | None:
     """Return the topology under which etcd last ran, if its peer port was another one."""
-    path = home.compose_env
-    if not path.is_file():
-        return None
-    values = dotenv_values(path, interpolate=False)
+    values = compose.read_env(home.compose_env)
     same_cluster = values.get("CLUSTER_NAME") == topology.settings.cluster_name and values.get(
         "CA_FINGERPRINT"
     ) == pki.fingerprint(home)

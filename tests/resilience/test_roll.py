@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from citadelle import engine, lifecycle, poolers, renewal, status
+from citadelle.chaos.loads import LIFETIME_SECONDS
 from citadelle.patroni import Member, Patroni
 from citadelle.progress import wait_until
 from citadelle.stress.plan import Plan
@@ -27,8 +28,6 @@ AROUND_SECONDS = 3.0
 ROLL_SECONDS = 900
 # How long clients may keep a connection while a pooler leaves, where nobody uses one.
 DRAIN = "2"
-# An application that must see no error: its pool renews connections within the default drain.
-LIFETIME_SECONDS = 20.0
 BREATH_SECONDS = 0.1
 HEALTH_SECONDS = 120
 # Containers that a roll restarts: all but those that hold a network.

@@ -25,11 +25,15 @@ class Received:
 
 @dataclass(frozen=True)
 class Bound:
-    """``missing_bytes``: known to be missing, at least. ``seconds``: between which moments."""
+    """``missing_bytes``: known to be missing, at least. ``seconds``: between which moments.
+
+    Not ``ended``: nobody saw the lost site stop, so it may write on after ``until``.
+    """
 
     missing_bytes: int | None
     since: datetime | None
     until: datetime
+    ended: bool
 
     @property
     def seconds(self) -> float | None:
@@ -38,8 +42,8 @@ class Bound:
 
     @property
     def known(self) -> bool:
-        """Both are known."""
-        return self.missing_bytes is not None and self.seconds is not None
+        """Both are known, and will not grow."""
+        return self.ended and self.missing_bytes is not None and self.seconds is not None
 
     def __str__(self) -> str:
         seconds = UNKNOWN
@@ -48,15 +52,17 @@ class Bound:
                 f"au plus {self.seconds:.1f} s d'écritures, de {clock(self.since)} à "
                 f"{clock(self.until)}"
             )
+            if not self.ended:
+                seconds = f"{UNKNOWN}, aucun arrêt constaté ({seconds}, et ce qui suit)"
         return f"{seconds} ; {size(self.missing_bytes)}"
 
 
-def bound(remote: Received, optime: int | None, until: datetime) -> Bound:
+def bound(remote: Received, optime: int | None, until: datetime, *, ended: bool = True) -> Bound:
     """Return the bound; ``optime`` is the primary's last position that Patroni noted (bytes)."""
     missing = None
     if optime is not None and remote.received is not None:
         missing = max(0, optime - remote.received)
-    return Bound(missing, remote.last_commit, until)
+    return Bound(missing, remote.last_commit, until, ended)
 
 
 def size(missing: int | None) -> str:

@@ -45,9 +45,7 @@ class Plan:
     def sentence(self) -> str:
         """What must be typed: it says what the operator takes upon himself."""
         words = [f"promouvoir {self.node}", f"{self.lost} est perdu"]
-        # A site that nobody saw stop still writes: no moment ends the bound.
-        ended = self.sight.stopped is not None
-        words += [] if ended and self.sight.bound.known else ["perte inconnue"]
+        words += [] if self.sight.bound.known else ["perte inconnue"]
         words += [f"bien que {self.lost} réponde"] if self.living else []
         return ", ".join(words)
 

@@ -69,7 +69,8 @@ class Sight:
     def bound(self) -> Bound:
         """What may be lost."""
         optime = self.past.optime if self.past else None
-        return bound(self.remote.received, optime, self.stopped or self.at)
+        ended = self.stopped is not None
+        return bound(self.remote.received, optime, self.stopped or self.at, ended=ended)
 
 
 def look(topology: Topology, home: Home, node: str) -> Sight:

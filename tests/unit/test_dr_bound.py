@@ -45,6 +45,14 @@ def test_unknown_is_said(has: Received, optime: int | None) -> None:
     assert UNKNOWN in str(found)
 
 
+def test_site_that_nobody_saw_stop_has_no_bound() -> None:
+    """It may write on while the operator reads: seconds so far are no maximum."""
+    found = bound(HAS, 1200, LATER, ended=False)
+
+    assert not found.known
+    assert str(found).startswith(f"{UNKNOWN}, aucun arrêt constaté (au plus 4.0 s")
+
+
 def test_commits_later_than_the_end() -> None:
     """Clocks differ: never a negative duration."""
     assert bound(HAS, 1200, NOON - timedelta(seconds=1)).seconds == 0

@@ -42,21 +42,17 @@ class Patroni:
 
     def members(self) -> list[Member]:
         """Return the cluster as the first node that answers sees it; empty when none does."""
-        return [_member(row) for row in self._cluster()["members"]]
+        return self.view()[0]
 
-    def paused(self) -> bool:
-        """Tell whether somebody has put Patroni in maintenance mode: nobody is promoted then."""
-        return bool(self._cluster().get("pause"))
-
-    def _cluster(self) -> dict[str, Any]:
+    def view(self) -> tuple[list[Member], bool]:
+        """Return the members, and whether maintenance mode is on: nobody is promoted then."""
         for node in PG:
             try:
-                found: dict[str, Any] = self.request(node, "GET", "/cluster").json()
-            except (httpx.HTTPError, ValueError):
+                found = self.request(node, "GET", "/cluster").json()
+                return [_member(row) for row in found["members"]], bool(found.get("pause"))
+            except (httpx.HTTPError, KeyError, ValueError):
                 continue
-            if "members" in found:
-                return found
-        return {"members": []}
+        return [], False
 
     def leader(self) -> str | None:
         """Return the node that says itself that it holds the lock and runs, if any.

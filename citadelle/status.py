@@ -125,8 +125,7 @@ def observe(topology: Topology, home: Home) -> Status:
     """Look at every component once; what does not answer is reported, not raised."""
     ca = home.pki / "server" / "ca.crt"
     shown = ca.relative_to(ROOT) if ca.is_relative_to(ROOT) else ca
-    patroni = Patroni(topology, home)
-    members = patroni.members()
+    members, paused = Patroni(topology, home).view()
     leader = next((m.name for m in members if m.role == "leader"), None)
     return Status(
         topology,
@@ -136,7 +135,7 @@ def observe(topology: Topology, home: Home) -> Status:
         containers(topology, home),
         _fencer(topology, home),
         lag.seconds(topology, leader),
-        patroni.paused(),
+        paused,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -11,7 +11,9 @@ import pytest
 from psycopg.pq import ExecStatus
 
 from citadelle import poolers
+from citadelle.errors import CitadelleError
 from citadelle.poolers import Database, Order
+from tests.unit.pki_home import CLUSTER
 
 DONE, REFUSED = b"1", b"0"
 LIMIT_SECONDS = 0.2
@@ -119,6 +121,43 @@ def test_refusal_is_told(wires: list[Any]) -> None:
     wires[1].there.send(REFUSED)
 
     assert give(wires) == ["pgbouncer2 no such database: app"]
+
+
+def test_console_that_cannot_be_told_is_late(
+    wires: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With libpq's reason, and the other console is asked all the same."""
+
+    def gone(_order: bytes) -> None:
+        raise psycopg.OperationalError("no connection to the server")
+
+    monkeypatch.setattr(wires[0], "send_query", gone)
+    wires[1].there.send(DONE)
+
+    assert give(wires) == ["pgbouncer1 no connection to the server"]
+    assert wires[1].sent == b"PAUSE app"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda console: poolers.databases(CLUSTER, "pgbouncer1", console),
+        poolers.paused,
+        poolers.logging_in,
+        poolers.clients,
+        lambda console: poolers.close_idle(console, 0.5),
+        poolers.close_port,
+    ],
+)
+def test_console_that_is_gone_is_an_operator_s_error(ask: Callable[[Any], object]) -> None:
+    """One line, not psycopg's traceback."""
+
+    class Gone:
+        def execute(self, _order: bytes) -> None:
+            raise psycopg.OperationalError("server closed the connection\nunexpectedly")
+
+    with pytest.raises(CitadelleError, match=r"ne répond plus : server closed the connection$"):
+        ask(Gone())
 
 
 def test_orders_are_sent_before_any_answer(wires: list[Any]) -> None:

@@ -105,7 +105,7 @@ def airgap_rpms(session: nox.Session) -> None:
 
 @nox.session(default=False, tags=["cluster"])
 def airgap(session: nox.Session) -> None:
-    """Sans Internet : exporter, installer, éprouver, isolé ; « -- -m slow » : tout verify."""
+    """Sans Internet : du bundle à un cluster éprouvé, isolé ; « -- -m slow » : verify entier."""
     _layer(session, "offline", "-m", "not slow", "--durations=12")
 
 

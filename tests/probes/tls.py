@@ -15,7 +15,7 @@ from tests.probes import postgres
 
 # A refusal comes in milliseconds; a door that neither answers nor closes for this long is open.
 ANSWER_SECONDS = 4.0
-# An alert comes in milliseconds; silence for this long means that the handshake was accepted.
+# An alert comes in milliseconds: a quick look, where silence is expected and proves nothing alone.
 SILENCE_SECONDS = 0.3
 
 
@@ -79,8 +79,10 @@ def inside(tls: ssl.SSLContext, door: Door, place: Place) -> Iterator[ssl.SSLSoc
         yield connection
 
 
-def judgement(tls: ssl.SSLContext, door: Door, place: Place) -> str:
-    """Return the alert that answers the client's certificate (RFC 8446, 6.2), "" when it passes.
+def judgement(
+    tls: ssl.SSLContext, door: Door, place: Place, seconds: float = ANSWER_SECONDS
+) -> str:
+    """Return the alert that answers the client's certificate (RFC 8446, 6.2), "" when none comes.
 
     The server judges after the client's handshake is over (RFC 8446, 4.4.2): only reading shows
     it. Nothing is written, because bytes under way when the server closes would turn its alert
@@ -88,7 +90,7 @@ def judgement(tls: ssl.SSLContext, door: Door, place: Place) -> str:
     """
     try:
         with inside(tls, door, place) as connection:
-            connection.settimeout(SILENCE_SECONDS)
+            connection.settimeout(seconds)
             with contextlib.suppress(TimeoutError):
                 connection.recv(1)
     except ssl.SSLError as error:
@@ -97,3 +99,8 @@ def judgement(tls: ssl.SSLContext, door: Door, place: Place) -> str:
             raise
         return name
     return ""
+
+
+def passes(tls: ssl.SSLContext, door: Door, place: Place) -> bool:
+    """Tell whether a certificate is taken: no alert in the time in which a refusal brings one."""
+    return not judgement(tls, door, place, SILENCE_SECONDS)

@@ -5,9 +5,9 @@ from invoke.collection import Collection
 from citadelle.commands import airgap, certificates, chaos, cluster, dr, proofs, terminals, wan
 
 namespace = Collection(
-    *(cluster.env_, cluster.build, cluster.up, cluster.down, cluster.destroy, cluster.status_),
-    *(cluster.logs, cluster.render, cluster.restart, cluster.switchover, cluster.roll),
-    cluster.fencer,
+    *(cluster.env_, cluster.build, cluster.up, cluster.start, cluster.down, cluster.destroy),
+    *(cluster.status_, cluster.logs, cluster.render, cluster.restart),
+    *(cluster.switchover, cluster.roll, cluster.fencer),
     *(terminals.psql, terminals.etcdctl, terminals.patronictl, terminals.sh, terminals.tools),
     *(proofs.bench, proofs.stress, proofs.audit),
     wan.wan,

@@ -16,6 +16,8 @@ from citadelle.topology import CONTAINERS, HAPROXY, HOLDERS, PG, PGBOUNCER, Topo
 from citadelle.workspace import ROOT, Home
 
 SERVICES = ("rw", "ro", "pooled", "admin")
+# What holds a network comes before what lives in it.
+EXPECTED = (*HOLDERS, *(c.name for c in CONTAINERS))
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Status:
     seconds: dict[str, float] = field(default_factory=dict)
     # Patroni's maintenance mode.
     paused: bool = False
+    # Containers that the engine failed to start again.
+    unstarted: list[str] = field(default_factory=list)
 
     @property
     def leader(self) -> str | None:
@@ -105,6 +109,7 @@ class Status:
             "members": [self._member_json(m) for m in self.members],
             "etcd": [{"name": m.name, "healthy": m.healthy, "leader": m.leader} for m in self.etcd],
             "better_etcd_leader": self.better_chief,
+            "unstarted": self.unstarted,
             "endpoints": endpoints,
             "ca": self.ca,
             "fencer": {"wanted": self.fencer.wanted, "running": self.fencer.pid is not None},
@@ -126,16 +131,18 @@ def observe(topology: Topology, home: Home) -> Status:
     ca = home.pki / "server" / "ca.crt"
     shown = ca.relative_to(ROOT) if ca.is_relative_to(ROOT) else ca
     members, paused = Patroni(topology, home).view()
+    found = states(topology, home)
     leader = next((m.name for m in members if m.role == "leader"), None)
     return Status(
         topology,
         str(shown),
         members,
         Etcd(topology, home).members(),
-        containers(topology, home),
+        _health(found),
         _fencer(topology, home),
         lag.seconds(topology, leader),
         paused,
+        unstarted(found),
     )
 
 
@@ -144,18 +151,39 @@ def _fencer(topology: Topology, home: Home) -> Fencer:
     return Fencer(topology.settings.fencer == "oui", beat.pid if beat else None)
 
 
-def containers(topology: Topology, home: Home) -> dict[str, str]:
-    """Return the health of each container: ``healthy`` or the engine's word for its state."""
+def states(topology: Topology, home: Home) -> dict[str, dict[str, Any]]:
+    """Return ``State`` of `docker inspect` of each container that exists, by its own name."""
     cluster = topology.settings.cluster_name
     names = engine.names("container", cluster=cluster, ca=pki.fingerprint(home))
-    states = {}
-    for found in engine.inspect("container", *names):
-        state = found["State"]
-        health = state.get("Health", {}).get("Status", "healthy")
-        name = found["Name"].removeprefix(f"/{cluster}-")
-        states[name] = health if state["Status"] == "running" else state["Status"]
-    expected = (*(c.name for c in CONTAINERS), *HOLDERS)
-    return {name: states.get(name, "absent") for name in expected}
+    found = engine.inspect("container", *names)
+    return {c["Name"].removeprefix(f"/{cluster}-"): c["State"] for c in found}
+
+
+def containers(topology: Topology, home: Home) -> dict[str, str]:
+    """Return the health of each container: ``healthy`` or the engine's word for its state."""
+    return _health(states(topology, home))
+
+
+def _health(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: _word(found[name]) if name in found else "absent" for name in EXPECTED}
+
+
+def _word(state: dict[str, Any]) -> str:
+    if state["Status"] != "running":
+        return str(state["Status"])
+    return str(state.get("Health", {}).get("Status", "healthy"))
+
+
+def unstarted(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the containers that the engine failed to start, those that hold a network first.
+
+    What somebody stopped or killed bears no error: its end was its own.
+    """
+    return [name for name in EXPECTED if _failed(found.get(name, {}))]
+
+
+def _failed(state: dict[str, Any]) -> bool:
+    return state.get("Status") == "exited" and bool(state.get("Error"))
 
 
 def table(status: Status) -> Table:
@@ -180,6 +208,8 @@ def _remarks(status: Status) -> list[str]:
     found = [_promotable(status)]
     if target := status.better_chief:
         found.append(f"Chef d'etcd mal placé, {target} conviendrait mieux : « invoke up ».")
+    if left := status.unstarted:
+        found.append(f"Docker n'a pas su relancer {', '.join(left)} : « invoke start ».")
     return found
 
 

@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 from rich.live import Live
 
-from citadelle import engine, env, images, lifecycle, pki, settings, show, status
+from citadelle import engine, env, images, lifecycle, pki, revive, settings, show, status
 from citadelle import roll as roll_
 from citadelle import switchover as switchover_
 from citadelle.commands.numbers import Whole
@@ -60,6 +60,17 @@ def up(_c: Context) -> None:
         topology, place = cluster()
         warn(topology)
         lifecycle.report(topology, place, lifecycle.up(topology, place))
+
+
+@task
+def start(_c: Context) -> None:
+    """Relancer ce que Docker n'a pas su relancer en redémarrant.
+
+    Après un redémarrage de la machine ; rien d'autre ne change, et ce que quelqu'un a arrêté le
+    reste. docs/exploitation.md donne une unité systemd.
+    """
+    with operator():
+        revive.start(*cluster(), Steps())
 
 
 @task

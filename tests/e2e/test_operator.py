@@ -38,7 +38,7 @@ def test_status_json_keys(home: Home, topology: Topology) -> None:
     """The JSON interface is stable: these keys, these nested keys."""
     seen = json.loads(invoke(home, "status", "--json").stdout)
     keys = {"healthy", "leader", "members", "etcd", "endpoints", "ca", "fencer", "warnings"}
-    assert set(seen) == {*keys, "better_etcd_leader"}
+    assert set(seen) == {*keys, "better_etcd_leader", "unstarted"}
     place = {"name", "role", "state", "timeline", "dc"}
     assert set(seen["members"][0]) == {*place, "lag_bytes", "lag_seconds", PROMOTABLE}
     assert set(seen["etcd"][0]) == {"name", "healthy", "leader"}

@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from citadelle import connect, engine, env, sandbox, settings
+from citadelle import connect, engine, env, sandbox, settings, status
+from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.topology import Topology
 from citadelle.workspace import ROOT, Home
@@ -99,6 +100,34 @@ def test_password_changed(sandboxed: Sandboxed) -> None:
     connect.round_trip(Topology(settings.load(home.env_file)), home)
     with pytest.raises(Exception, match="password authentication failed"):
         connect.connection(before, home, "rw")
+
+
+def test_start_after_the_engine_failed_to(sandboxed: Sandboxed) -> None:
+    """A pooler that came before its network is started; what somebody stopped stays so.
+
+    The engine's own refusal, provoked: at a restart of the machine it depends on luck.
+    """
+    home = sandboxed[1]
+    topology = Topology(settings.load(home.env_file))
+    cluster = topology.settings.cluster_name
+    pooler, network, other = (
+        f"{cluster}-{n}" for n in ("pgbouncer2", "pgbouncer2-net", "haproxy2")
+    )
+    engine.docker("kill", pooler, network)
+    with pytest.raises(CitadelleError, match="non running container"):
+        engine.docker("start", pooler)
+    engine.docker("start", network)
+    engine.docker("stop", other)
+    before = status.observe(topology, home)
+    done = invoke(home, "start")
+    after = status.observe(topology, home)
+
+    assert before.unstarted == ["pgbouncer2"]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "laissés : haproxy2" in done.stdout
+    assert (after.unstarted, after.containers["pgbouncer2"]) == ([], "healthy")
+    assert after.containers["haproxy2"] == "exited"
+    up(home)
 
 
 def test_down_keeps_data(sandboxed: Sandboxed) -> None:

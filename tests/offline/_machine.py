@@ -57,6 +57,7 @@ class Machine:
     """The first process of the machine, through which every other one enters."""
 
     init: subprocess.Popen[str]
+    bundle: Path
     state: Path
     engine: subprocess.Popen[str] | None = None
 
@@ -83,14 +84,14 @@ class Machine:
         )
 
     def start_engine(self) -> None:
-        """Start an engine that has nothing, and wait until it answers."""
+        """Start the machine's engine, and wait until it answers."""
         log = self.state / "dockerd.log"
         options = [
             f"--config-file={SETTINGS}",
             f"--cgroup-parent=/{CGROUP}",
             "--exec-opt=native.cgroupdriver=cgroupfs",
         ]
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             self.engine = subprocess.Popen(
                 [*self.inside, "env", "-i", f"PATH={PATH}", "dockerd", *options],
                 stdin=subprocess.DEVNULL,
@@ -105,8 +106,8 @@ class Machine:
 
         wait_until(missing, "Moteur de la machine isolée", ENGINE_SECONDS, f"Voir {log}.")
 
-    def stop(self) -> None:
-        """End every process of the machine, then forget its disk and its cgroups."""
+    def cut_power(self) -> None:
+        """End every process at once; the disk stays as it is."""
         # Its first process: unshare, which waits for it, ends once the whole machine is gone.
         os.kill(_child(self.init.pid), signal.SIGKILL)
         for process in (self.init, *([self.engine] if self.engine else [])):
@@ -116,6 +117,16 @@ class Machine:
         for top in Path("/sys/fs/cgroup").glob(f"**/{CGROUP}"):
             for folder in sorted((*top.rglob("*/"), top), reverse=True):
                 folder.rmdir()
+
+    def restart(self) -> None:
+        """Cut the power, then start the machine and its engine on the same disk."""
+        self.cut_power()
+        self.init = _boot(self.bundle, self.state)
+        self.start_engine()
+
+    def stop(self) -> None:
+        """Cut the power, then forget the disk."""
+        self.cut_power()
         shutil.rmtree(self.state)
 
 
@@ -123,29 +134,20 @@ def start(bundle: Path, state: Path) -> Machine:
     """Start a machine that sees the bundle, and has a disk of its own below ``state``."""
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)
+    return Machine(_boot(bundle, state), bundle, state)
+
+
+def _boot(bundle: Path, state: Path) -> subprocess.Popen[str]:
+    """Start the first process, and wait until it has laid out what the machine sees."""
     spaces = ["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
     # It ends with these tests even when they are killed.
-    init = subprocess.Popen(
-        [
-            "setpriv",
-            "--pdeathsig=KILL",
-            "unshare",
-            *spaces,
-            "sh",
-            "-c",
-            BOOT,
-            "sh",
-            str(bundle),
-            str(state),
-            str(ROOT),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    outside = ["setpriv", "--pdeathsig=KILL", "unshare", *spaces]
+    inside = ["sh", "-c", BOOT, "sh", str(bundle), str(state), str(ROOT)]
+    init = subprocess.Popen([*outside, *inside], stdout=subprocess.PIPE, text=True)
     assert init.stdout is not None
     said = init.stdout.readline()
     assert said == "ready\n", said
-    return Machine(init, state)
+    return init
 
 
 def _child(pid: int) -> int:

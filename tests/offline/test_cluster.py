@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from citadelle.images import STAGES
+from citadelle.progress import wait_until
 from tests.offline._machine import Machine
 from tests.offline.conftest import TARGET
 
 # What needs no cluster, then each layer.
 LAYERS = ("types", "unit", "etcd", "patroni", "haproxy", "pgbouncer")
+# What the application says through the pooler, and what it is answered.
+SQL = """
+import sys
+from citadelle import connect, settings
+from citadelle.topology import Topology
+from citadelle.workspace import home
+topology = Topology(settings.load(home().env_file))
+with connect.connection(topology, home(), "pooled") as connection:
+    done = connection.execute(sys.argv[1])
+    print(*(done.fetchone() or ()) if done.description else "")
+"""
+# From the engine's answer to a healthy cluster: a lease to expire, an election, crash recoveries.
+POWER_SECONDS = 180
 
 
 def images(machine: Machine, *options: str) -> set[str]:
@@ -69,6 +84,35 @@ def test_install_again_over_a_running_cluster(
     assert done.returncode == 0, done.stdout
     assert "modifié" not in done.stdout
     assert machine.run("sh", "-c", f"docker ps --quiet; cat {TARGET}/.env").stdout == before
+
+
+def sql(machine: Machine, query: str) -> str:
+    """Run a statement as the application; return the first row that it is answered."""
+    done = machine.run("./bootstrap", "python", "-c", SQL, query, cwd=TARGET)
+    assert done.returncode == 0, done.stdout
+    return done.stdout.strip()
+
+
+def test_power_cut(machine: Machine, running: str) -> None:
+    """All processes of all nodes die at once: the cluster comes back by itself, its data with it.
+
+    But for what the engine did not manage to start, which `start` does; a machine's unit runs it.
+    """
+    sql(machine, "CREATE TABLE kept AS SELECT 42 AS answer")
+    machine.restart()
+    began = time.monotonic()
+    started = machine.run("./bootstrap", "invoke", "start", cwd=TARGET)
+    print(started.stdout)
+
+    def missing() -> str | None:
+        seen = machine.run("./bootstrap", "invoke", "status", cwd=TARGET)
+        return seen.stdout if seen.returncode else None
+
+    wait_until(missing, "Cluster sain", POWER_SECONDS)
+    print(f"sain {time.monotonic() - began:.1f} s après le moteur")
+
+    assert started.returncode == 0, started.stdout
+    assert sql(machine, "SELECT answer FROM kept") == "42"
 
 
 @pytest.fixture

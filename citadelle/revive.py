@@ -20,18 +20,18 @@ HEALTHY_SECONDS = 120
 def start(topology: Topology, home: Home, steps: Steps) -> None:
     """Start what the engine failed to start, and nothing that somebody stopped.
 
-    Nothing is rendered nor delivered: what ran before runs again. Allowed during a takeover too:
-    the lost site's containers were stopped, so they stay so.
+    Nothing is rendered nor delivered: what ran before runs again. Allowed during a takeover too,
+    for the restart of a lost site's containers is forbidden to the engine (`dr/`), so to this.
 
     Raises:
         CitadelleError: when there is no container at all; naming those that do not start, or are
             not healthy in time. The others run.
     """
-    found = status.states(topology, home)
+    found = status.inspected(topology, home)
     if not found:
         raise CitadelleError("Aucun conteneur à relancer : « invoke up » crée le cluster.")
     left = status.unstarted(found)
-    stopped = [n for n in status.EXPECTED if n in found and found[n]["Status"] == "exited"]
+    stopped = [name for name, state in status.health(found).items() if state == "exited"]
     if alone := [name for name in stopped if name not in left]:
         console.print(f"Arrêtés par quelqu'un, laissés : {', '.join(alone)}.")
     if not left:

@@ -131,14 +131,14 @@ def observe(topology: Topology, home: Home) -> Status:
     ca = home.pki / "server" / "ca.crt"
     shown = ca.relative_to(ROOT) if ca.is_relative_to(ROOT) else ca
     members, paused = Patroni(topology, home).view()
-    found = states(topology, home)
+    found = inspected(topology, home)
     leader = next((m.name for m in members if m.role == "leader"), None)
     return Status(
         topology,
         str(shown),
         members,
         Etcd(topology, home).members(),
-        _health(found),
+        health(found),
         _fencer(topology, home),
         lag.seconds(topology, leader),
         paused,
@@ -151,21 +151,22 @@ def _fencer(topology: Topology, home: Home) -> Fencer:
     return Fencer(topology.settings.fencer == "oui", beat.pid if beat else None)
 
 
-def states(topology: Topology, home: Home) -> dict[str, dict[str, Any]]:
-    """Return ``State`` of `docker inspect` of each container that exists, by its own name."""
+def inspected(topology: Topology, home: Home) -> dict[str, dict[str, Any]]:
+    """Return what `docker inspect` says of each container that exists, by its own name."""
     cluster = topology.settings.cluster_name
     names = engine.names("container", cluster=cluster, ca=pki.fingerprint(home))
     found = engine.inspect("container", *names)
-    return {c["Name"].removeprefix(f"/{cluster}-"): c["State"] for c in found}
+    return {c["Name"].removeprefix(f"/{cluster}-"): c for c in found}
 
 
 def containers(topology: Topology, home: Home) -> dict[str, str]:
     """Return the health of each container: ``healthy`` or the engine's word for its state."""
-    return _health(states(topology, home))
+    return health(inspected(topology, home))
 
 
-def _health(found: dict[str, dict[str, Any]]) -> dict[str, str]:
-    return {name: _word(found[name]) if name in found else "absent" for name in EXPECTED}
+def health(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return one word for each container of the topology, from what was inspected."""
+    return {name: _word(found[name]["State"]) if name in found else "absent" for name in EXPECTED}
 
 
 def _word(state: dict[str, Any]) -> str:
@@ -177,13 +178,14 @@ def _word(state: dict[str, Any]) -> str:
 def unstarted(found: dict[str, dict[str, Any]]) -> list[str]:
     """Return the containers that the engine failed to start, those that hold a network first.
 
-    What somebody stopped or killed bears no error: its end was its own.
+    What somebody stopped or killed bears no error. A lost site's containers must not restart.
     """
-    return [name for name in EXPECTED if _failed(found.get(name, {}))]
+    return [name for name in EXPECTED if name in found and _failed(found[name])]
 
 
-def _failed(state: dict[str, Any]) -> bool:
-    return state.get("Status") == "exited" and bool(state.get("Error"))
+def _failed(container: dict[str, Any]) -> bool:
+    state, policy = container["State"], container["HostConfig"]["RestartPolicy"]["Name"]
+    return state["Status"] == "exited" and bool(state["Error"]) and policy != "no"
 
 
 def table(status: Status) -> Table:

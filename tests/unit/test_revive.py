@@ -15,9 +15,17 @@ from tests.unit import factory
 
 CLUSTER = factory.topology()
 NAME = CLUSTER.settings.cluster_name
-RUNNING = {"Status": "running", "Error": "", "Health": {"Status": "healthy"}}
-STOPPED = {"Status": "exited", "Error": ""}
-FAILED = {"Status": "exited", "Error": "cannot join network of a non running container: 5f"}
+
+
+def container(status_: str, error: str = "", *, policy: str = "unless-stopped") -> dict[str, Any]:
+    """Return what the engine shows of a container."""
+    state = {"Status": status_, "Error": error, "Health": {"Status": "healthy"}}
+    return {"State": state, "HostConfig": {"RestartPolicy": {"Name": policy}}}
+
+
+REFUSAL = "cannot join network of a non running container: 5f"
+RUNNING, STOPPED, FAILED = container("running"), container("exited"), container("exited", REFUSAL)
+LOST = container("exited", REFUSAL, policy="no")
 
 
 class Engine:
@@ -35,7 +43,7 @@ class Engine:
 
     def inspect(self, _kind: str, *names: str) -> list[dict[str, Any]]:
         """As engine.inspect."""
-        return [{"Name": f"/{n}", "State": self.states[n.removeprefix(f"{NAME}-")]} for n in names]
+        return [{"Name": f"/{n}", **self.states[n.removeprefix(f"{NAME}-")]} for n in names]
 
     def docker(self, order: str, container: str) -> str:
         """As engine.docker."""
@@ -76,9 +84,11 @@ def test_networks_first(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
 def test_stopped_by_somebody_stays(
     monkeypatch: pytest.MonkeyPatch, home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A lost site during a takeover, a machine under repair."""
-    assert run(monkeypatch, home, Engine(pg2=STOPPED, pg3_gw=FAILED)) == ["pg3-gw"]
-    assert "laissés : pg2" in capsys.readouterr().out
+    """A machine under repair; a lost site, even if the engine had failed to start it before."""
+    fake = Engine(pg1=LOST, pg2=STOPPED, pg3_gw=FAILED)
+
+    assert run(monkeypatch, home, fake) == ["pg3-gw"]
+    assert "laissés : pg1, pg2" in capsys.readouterr().out
 
 
 def test_nothing_to_do(
@@ -103,7 +113,8 @@ def test_one_that_does_not_start_holds_no_other(
 def test_unhealthy_is_named(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
     """Started is not healthy."""
     fake = Engine(pg3_gw=FAILED)
-    sick = RUNNING | {"Health": {"Status": "unhealthy"}}
+    sick = container("running")
+    sick["State"]["Health"]["Status"] = "unhealthy"
     monkeypatch.setattr(fake, "docker", lambda *_: fake.states.update({"pg3-gw": sick}))
 
     with pytest.raises(CitadelleError, match="pg3-gw unhealthy"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from citadelle import workspace
-from citadelle.settings import FIELDS
+from citadelle import credentials, workspace
+from citadelle.settings import FIELDS, FROZEN
 from citadelle.topology import (
     ATTACHED,
     CONTAINERS,
@@ -21,7 +21,7 @@ from citadelle.topology import (
 from citadelle.workspace import ROOT
 
 FILE = ROOT / "docker" / "compose.yaml"
-AUTHORITY = "AUTHORITY_"
+INTERNAL_SECRETS = "INTERNAL_SECRETS"
 
 
 def values(
@@ -64,9 +64,17 @@ def _variable(name: str) -> str:
     return name.upper().replace("-", "_")
 
 
-def authorities(digests: Mapping[str, str]) -> dict[str, str]:
-    """Return the authority of each plane as variables, which compose.yaml does not use."""
-    return {f"{AUTHORITY}{_variable(plane)}": digest for plane, digest in digests.items()}
+def remembered(topology: Topology, authorities: Mapping[str, str]) -> dict[str, str]:
+    """Return what compose.yaml does not use, and what must not change, or not bit by bit.
+
+    ``authorities`` are their digests by plane. No secret is told, only that one has changed.
+    """
+    settings = topology.settings
+    return {
+        **{f"AUTHORITY_{_variable(plane)}": digest for plane, digest in authorities.items()},
+        **{name: str(getattr(settings, name.lower())) for name in FROZEN},
+        INTERNAL_SECRETS: credentials.internal_digest(settings.secrets()),
+    }
 
 
 def read_env(path: Path) -> dict[str, str]:

@@ -33,6 +33,9 @@ def parameters(topology: Topology, home: Home, service: str) -> dict[str, Any]:
         "sslrootcert": str(home.pki / "server" / "ca.crt"),
         "connect_timeout": CONNECT_SECONDS,
         "gssencmode": "disable",
+        # Whatever the operator's account has for its own use: ~/.postgresql, PGOPTIONS.
+        "sslcertmode": "disable",
+        "options": "",
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+from collections.abc import Sequence
 
 from citadelle import engine, pki, render
 from citadelle.inventory import TRUSTED, certificates
@@ -79,11 +80,11 @@ def digests(topology: Topology, home: Home) -> dict[str, str]:
     return found
 
 
-def tar(topology: Topology, home: Home) -> bytes:
+def tar(topology: Topology, home: Home, readers: Sequence[Container] = READERS) -> bytes:
     """Return one archive, a directory per container, with final owners and modes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for container in READERS:
+        for container in readers:
             owner = reader(container.role)
             content = files(topology, container, home)
             content[".digest"] = digest(content).encode()
@@ -123,20 +124,22 @@ def create_volumes(topology: Topology, home: Home) -> None:
             engine.docker("volume", "create", *options, name)
 
 
-def deliver(topology: Topology, home: Home, image: str) -> list[str]:
-    """Fill the volumes and return the containers whose files changed."""
+def deliver(
+    topology: Topology, home: Home, image: str, readers: Sequence[Container] = READERS
+) -> list[str]:
+    """Fill the volumes of these readers and return the containers whose files changed."""
     create_volumes(topology, home)
     cluster = topology.settings.cluster_name
     mounts = [
         f"--volume={cluster}_conf-{container.name}:/volumes/{container.name}"
-        for container in READERS
+        for container in readers
     ]
     # Owners of all kinds are written here: root, with the three capabilities that this takes.
     rights = [f"--cap-add={name}" for name in ("CHOWN", "DAC_OVERRIDE", "FOWNER")]
     argv = ["run", "--rm", "--interactive", "--network=none", "--read-only", "--tmpfs=/new"]
     argv += ["--user=0", "--cap-drop=ALL", *rights, "--security-opt=no-new-privileges:true"]
     changed = engine.docker(
-        *argv, *mounts, "--entrypoint=sh", image, "-c", SCRIPT, stdin=tar(topology, home)
+        *argv, *mounts, "--entrypoint=sh", image, "-c", SCRIPT, stdin=tar(topology, home, readers)
     )
     return changed.split()
 

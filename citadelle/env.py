@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import string
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from dotenv import dotenv_values
 
-from citadelle import settings
+from citadelle import files, settings
 from citadelle.errors import CitadelleError
 from citadelle.settings import FIELDS
 from citadelle.workspace import ROOT, Home
@@ -27,12 +25,19 @@ ADDED = "\n# --- Ajouté par « invoke env » : absent jusque-là, valeurs de .e
 
 
 def create(home: Home, overrides: Mapping[str, str] | None = None) -> bool:
-    """Write ``.env`` (mode 0600) unless it exists; return whether it was written."""
+    """Write ``.env`` (mode 0600) unless it exists; return whether it was written.
+
+    Raises:
+        CitadelleError: when it cannot be written.
+    """
     if home.env_file.exists():
         return False
-    home.path.mkdir(parents=True, exist_ok=True)
     text = fill(EXAMPLE.read_text(encoding="utf-8"), overrides or {})
-    write_private(home.env_file, text)
+    try:
+        home.path.mkdir(parents=True, exist_ok=True)
+        files.replace(home.env_file, text.encode(), 0o600)
+    except OSError as error:
+        raise CitadelleError(f"{home.env_file} : écriture impossible ({error.strerror}).") from None
     return True
 
 
@@ -91,13 +96,3 @@ def defaults() -> dict[str, str]:
 def draw() -> str:
     """Return a random secret of the safe alphabet."""
     return "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that never exists half-written nor readable by others."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    partial.replace(path)

@@ -195,8 +195,8 @@ def _login_root(etcd: Etcd, password: str) -> None:
         etcd.login("root", password)
     except EtcdError:
         raise CitadelleError(
-            "etcd refuse ETCD_ROOT_PASSWORD : remettez dans .env le mot de passe d'origine, ou "
-            'changez-le d\'abord (« invoke etcdctl --arguments "user passwd root" »).'
+            "etcd refuse ETCD_ROOT_PASSWORD : remettez l'ancien dans .env, lancez « invoke up », "
+            "puis suivez docs/exploitation.md, « Changer un mot de passe »."
         ) from None
 
 

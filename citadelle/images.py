@@ -157,7 +157,8 @@ def _wheels(topology: Topology, base: str, labels: dict[str, str]) -> None:
         (Path(scratch) / "requirements.txt").write_text("".join(lines))
         if WHEELS.exists():
             shutil.rmtree(WHEELS)
-        shutil.copytree(scratch, WHEELS)
+        # On the same disk: there whole, or not at all.
+        Path(scratch).rename(WHEELS)
 
 
 def _parent(path: Path) -> Path:

@@ -13,12 +13,14 @@ from citadelle import (
     delivery,
     engine,
     etcd,
+    files,
     images,
     moves,
     pki,
     placement,
     preflight,
     reload,
+    renewal,
     status,
     validate,
 )
@@ -26,7 +28,7 @@ from citadelle.dr import journal
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.progress import Steps, console, wait_until
-from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Topology
+from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Role, Topology
 from citadelle.wan import line
 from citadelle.workspace import Home
 
@@ -48,13 +50,13 @@ def up(topology: Topology, home: Home) -> Steps:
     """
     journal.refuse(home, "Démarrer")
     steps = Steps()
-    pending = install(topology, home, steps)
+    install(topology, home, steps)
     with steps.step("etcd, passerelles, répartiteurs et PgBouncer"):
         _start(home, *_before_patroni())
-    with steps.step("Quorum d'etcd, authentification ; configurations relues par Patroni"):
+    with steps.step("Quorum d'etcd, authentification"):
         etcd.wait_quorum(topology, home)
         etcd.ensure_auth(topology, home)
-        validate.patroni(topology, pending)
+    install_postgres(topology, home, steps)
     with steps.step("PostgreSQL : primaire"):
         if not etcd.initialized(topology, home):
             # The first to come makes the cluster: not a node of the remote datacentre.
@@ -81,36 +83,48 @@ def create(topology: Topology, home: Home) -> Steps:
     journal.refuse(home, "Créer")
     steps = Steps()
     install(topology, home, steps)
+    delivery.deliver(topology, home, images.name(topology, "pod"))
     with steps.step("Réseaux et conteneurs"):
         engine.docker(*compose.command(home.compose_env, "create"), seconds=COMPOSE_SECONDS)
     return steps
 
 
-def install(topology: Topology, home: Home, steps: Steps) -> list[str]:
-    """Bring images and delivered files up to date; return the containers to replace."""
+def install(topology: Topology, home: Home, steps: Steps) -> None:
+    """Bring images and delivered files up to date, but for PostgreSQL's: `install_postgres`.
+
+    What HAProxy refuses is delivered to nobody: a container that restarts by itself would read
+    it. Where the containers are from now on is written down as soon as etcd has been told.
+    """
     with steps.step("Vérifications"):
         preflight.check(topology, home)
     images.build(topology, home, steps)
+    if pending := delivery.pending(topology, home):
+        with steps.step("Configurations relues par HAProxy"):
+            validate.proxies(topology, home, pending)
     old = moves.old_etcd(topology, home)
     if old is not None and engine.names("volume", cluster=topology.settings.cluster_name):
         with steps.step("etcd : nouveau port des membres"):
             moves.move_peers(old, topology, home)
-    with steps.step("Livraison des fichiers"):
-        delivery.deliver(topology, home, images.name(topology, "pod"))
-    pending = delivery.pending(topology, home)
-    if pending:
-        with steps.step("Configurations relues par HAProxy"):
-            validate.proxies(topology, pending)
     write_compose_env(topology, home)
-    return pending
+    with steps.step("Livraison des fichiers"):
+        others = [c for c in delivery.READERS if c.role is not Role.PG]
+        delivery.deliver(topology, home, images.name(topology, "pod"), others)
+
+
+def install_postgres(topology: Topology, home: Home, steps: Steps) -> None:
+    """Deliver PostgreSQL's files once Patroni has accepted them; its validator asks etcd."""
+    with steps.step("Configurations relues par Patroni, et livrées"):
+        validate.patroni(topology, home, delivery.pending(topology, home))
+        nodes = [c for c in delivery.READERS if c.role is Role.PG]
+        delivery.deliver(topology, home, images.name(topology, "pod"), nodes)
 
 
 def compose_values(topology: Topology, home: Home) -> dict[str, str]:
-    """Return what ``build/compose.env`` should say: compose's variables, every authority."""
+    """Return what ``build/compose.env`` should say: compose's variables, what is remembered."""
     values = compose.values(
         topology, pki.fingerprint(home), images.tag(topology), delivery.digests(topology, home)
     )
-    return values | compose.authorities(pki.authorities(home))
+    return values | compose.remembered(topology, pki.authorities(home))
 
 
 def write_compose_env(topology: Topology, home: Home) -> Path:
@@ -119,10 +133,9 @@ def write_compose_env(topology: Topology, home: Home) -> Path:
     Only for whoever applies it: it is the memory of what the cluster runs on, which ``roll`` and
     :mod:`citadelle.moves` compare with ``.env``.
     """
-    path = home.compose_env
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(compose.env_file(compose_values(topology, home)))
-    return path
+    home.build.mkdir(parents=True, exist_ok=True)
+    files.replace(home.compose_env, compose.env_file(compose_values(topology, home)).encode())
+    return home.compose_env
 
 
 def ensure_compose_env(topology: Topology, home: Home) -> Path:
@@ -140,14 +153,15 @@ def down(topology: Topology, home: Home) -> None:
         CitadelleError: during a takeover: containers made anew would restart the lost site.
     """
     journal.refuse(home, "Arrêter")
-    if not home.compose_env.is_file():
+    if not home.compose_env.is_file() and not status.inspected(topology, home):
         return
+    environment = ensure_compose_env(topology, home)
     # Not compose's: they would outlive the networks that they slow down.
     for owner in line.OWNERS:
         line.remove(topology, home, owner)
     # PostgreSQL first: without etcd, Patroni could neither release its lease nor stop quickly.
     for order in (("stop", *PG), ("down",)):
-        engine.docker(*compose.command(home.compose_env, *order), seconds=COMPOSE_SECONDS)
+        engine.docker(*compose.command(environment, *order), seconds=COMPOSE_SECONDS)
 
 
 def destroy(cluster: str, ca: str) -> list[str]:
@@ -173,10 +187,10 @@ def remove_images(cluster: str, ca: str) -> list[str]:
 def restart(topology: Topology, home: Home, node: str) -> None:
     """Restart the containers of one machine, its network excepted."""
     journal.refuse(home, f"Redémarrer {node}")
-    names = [name for name in status.containers(topology, home) if name in (node, f"{node}-gw")]
-    if not names:
-        known = ", ".join((*ETCD, *PG, *HAPROXY, *PGBOUNCER))
-        raise CitadelleError(f"Nœud inconnu : {node} (connus : {known}).")
+    machines = (*ETCD, *PG, *HAPROXY, *PGBOUNCER)
+    if node not in machines:
+        raise CitadelleError(f"Machine inconnue : {node} (connues : {', '.join(machines)}).")
+    names = [name for name in renewal.services(node) if name not in renewal.NETWORKS]
     cluster = topology.settings.cluster_name
     engine.docker("restart", "--time=60", *(f"{cluster}-{name}" for name in names))
     _wait_healthy(topology, home)

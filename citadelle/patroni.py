@@ -78,10 +78,15 @@ class Patroni:
             raise CitadelleError(
                 "Aucun primaire : voir « invoke status » et « invoke logs --node pg1 »."
             )
-        current = self.request(leader, "GET", "/config").json()
-        if _merged(current, wanted) == current:
-            return False
-        response = self.request(leader, "PATCH", "/config", body=wanted, auth=self.auth)
+        try:
+            current = self.request(leader, "GET", "/config").json()
+            if _merged(current, wanted) == current:
+                return False
+            response = self.request(leader, "PATCH", "/config", body=wanted, auth=self.auth)
+        except (httpx.HTTPError, ValueError) as error:
+            raise CitadelleError(
+                f"Patroni ({leader}) ne répond pas ({error}) : relancez « invoke up »."
+            ) from None
         if response.status_code != httpx.codes.OK:
             raise CitadelleError(
                 f"Patroni ({leader}) refuse la configuration : {response.status_code} "

@@ -1,12 +1,10 @@
 """Certificates and keys on the operator's disk: ``build/pki/<plane>/<name>.crt`` and ``.key``.
 
-A file is written beside its place, then renamed over it (POSIX ``rename`` is atomic): an
-interruption leaves the old file or the new one, never a half.
+An interruption leaves the old file or the new one, never a half (:mod:`citadelle.files`).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from citadelle import x509_policy
+from citadelle import files, x509_policy
 from citadelle.errors import CitadelleError
 from citadelle.workspace import Home
 from citadelle.x509_policy import Pair
@@ -137,29 +135,14 @@ def write(home: Home, plane: str, name: str, pair: Pair) -> None:
         for private in (home.pki, folder):
             private.mkdir(parents=True, exist_ok=True)
             private.chmod(0o700)
-        _replace(folder / f"{name}.key", key, 0o600)
-        _replace(folder / f"{name}.crt", certificate, 0o644)
+        files.replace(folder / f"{name}.key", key, 0o600)
+        files.replace(folder / f"{name}.crt", certificate, 0o644)
     except OSError as error:
         where = directory(home, plane)
         raise CitadelleError(
             f"{where} : écriture impossible ({error.strerror}). "
             "Vérifiez le propriétaire et la place sur le disque, puis relancez « invoke certs »."
         ) from error
-
-
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    """Write atomically; the temporary name is fixed so that a killed run leaves at most one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())  # renamed before its data is on disk, it could be empty
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _bytes(path: Path) -> bytes:

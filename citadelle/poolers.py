@@ -7,6 +7,7 @@ an open console answers in milliseconds; and a password in a TLS session is on n
 from __future__ import annotations
 
 import selectors
+import socket
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -21,6 +22,7 @@ from psycopg.rows import dict_row
 from citadelle import connect
 from citadelle.errors import CitadelleError
 from citadelle.topology import PGBOUNCER, Topology
+from citadelle.wire.records import SSL_ACCEPTED, SSL_REQUEST
 from citadelle.workspace import Home
 
 # PgBouncer's pseudo-database, and what it says of a RESUME without PAUSE (src/admin.c).
@@ -29,6 +31,8 @@ NOT_PAUSED = "is not paused"
 # PgBouncer ends a PAUSE when its event loop turns; once nobody speaks, that is every 333 ms
 # (full_maint_period in src/janitor.c). Any query on another console turns it.
 NUDGE_SECONDS = 0.01
+# A pooler that listens answers in milliseconds.
+LISTEN_SECONDS = 3.0
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -71,6 +75,21 @@ def console(topology: Topology, home: Home, pooler: str) -> Connection:
         )
     except psycopg.Error as error:
         raise CitadelleError(f"La console de {pooler} ne répond pas : {_first(error)}") from None
+
+
+def listens(topology: Topology, pooler: str) -> bool:
+    """Tell whether a pooler takes clients: its published port offers TLS.
+
+    Its health check asks its own socket, which is still there once the port is closed (a drain
+    whose `roll` was killed, see :func:`close_port`).
+    """
+    point = topology.endpoint("pooled", pooler)
+    try:
+        with socket.create_connection((point.host, point.port), LISTEN_SECONDS) as raw:
+            raw.sendall(SSL_REQUEST)
+            return raw.recv(1) == SSL_ACCEPTED
+    except OSError:
+        return False
 
 
 @contextmanager

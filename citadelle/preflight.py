@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import socket
@@ -9,8 +10,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from citadelle import engine, pki
+from citadelle import compose, engine, pki
 from citadelle.errors import CitadelleError
+from citadelle.settings import FROZEN
 from citadelle.topology import Topology
 from citadelle.workspace import ROOT, Home
 
@@ -26,6 +28,7 @@ def check(topology: Topology, home: Home) -> None:
     engine.require()
     problems = [
         *_foreign_objects(topology, home),
+        *_frozen(topology, home),
         *_busy_ports(topology, home),
         *_busy_subnet(topology),
         *_resources(home),
@@ -49,6 +52,22 @@ def _foreign_objects(topology: Topology, home: Home) -> Iterator[str]:
             )
 
 
+def _frozen(topology: Topology, home: Home) -> Iterator[str]:
+    """Refuse another value of what the data bear, as the last `up` remembers it."""
+    before, cluster = compose.read_env(home.compose_env), topology.settings.cluster_name
+    if before.get("CLUSTER_NAME") != cluster or not engine.names(
+        "volume", cluster=cluster, ca=pki.fingerprint(home)
+    ):
+        return
+    for name in FROZEN:
+        wanted = getattr(topology.settings, name.lower())
+        if before.get(name, wanted) != wanted:
+            yield (
+                f"{name} = {wanted} : les données ont été créées avec « {before[name]} », qui ne "
+                "change plus. Remettez-le dans .env, ou repartez de rien (« invoke destroy »)."
+            )
+
+
 def _authority(kind: str, name: str) -> str:
     found = engine.inspect(kind, name)[0]
     labels = found.get("Labels") or found.get("Config", {}).get("Labels") or {}
@@ -60,12 +79,17 @@ def _busy_ports(topology: Topology, home: Home) -> Iterator[str]:
     ours = set(_published(engine.names("container", ca=pki.fingerprint(home))))
     bind = topology.settings.bind_address
     for endpoint in topology.endpoints:
-        if (bind, endpoint.port) in ours or _free(bind, endpoint.port):
+        if (bind, endpoint.port) in ours:
             continue
-        yield (
-            f"Le port {bind}:{endpoint.port} ({endpoint.service}, {endpoint.node}) est "
-            f"déjà pris{_holder(endpoint.port)} : libérez-le ou changez-le dans .env."
-        )
+        reason = _unusable(bind, endpoint.port)
+        if reason == errno.EADDRNOTAVAIL:
+            yield f"BIND_ADDRESS = {bind} n'est pas une adresse de cette machine (« ip address »)."
+            return
+        if reason == errno.EADDRINUSE:
+            yield (
+                f"Le port {bind}:{endpoint.port} ({endpoint.service}, {endpoint.node}) est "
+                f"déjà pris{_holder(endpoint.port)} : libérez-le ou changez-le dans .env."
+            )
 
 
 def _published(containers: list[str]) -> Iterator[tuple[str, int]]:
@@ -75,14 +99,18 @@ def _published(containers: list[str]) -> Iterator[tuple[str, int]]:
                 yield binding["HostIp"], int(binding["HostPort"])
 
 
-def _free(host: str, port: int) -> bool:
+def _unusable(host: str, port: int) -> int | None:
+    """Return why a port cannot be bound (errno), None when it can.
+
+    That this account may not (below 1024) says nothing: the engine binds it, not the operator.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.errno
+    return None
 
 
 def _holder(port: int) -> str:

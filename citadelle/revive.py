@@ -13,15 +13,16 @@ from citadelle.progress import Steps, console, wait_until
 from citadelle.topology import Topology
 from citadelle.workspace import Home
 
-# A container that starts, and its first health checks, on two cores that start all the others.
-HEALTHY_SECONDS = 120
+# How long a container may take to be healthy, in seconds: PostgreSQL replays its log after a power
+# cut (start_period in docker/compose.yaml), on two cores that start all the others.
+HEALTHY_SECONDS = 300
 
 
-def start(topology: Topology, home: Home, steps: Steps) -> None:
-    """Start what the engine failed to start, and nothing that somebody stopped.
+def start(topology: Topology, home: Home, steps: Steps) -> list[str]:
+    """Start what the engine failed to start; return what does not run because somebody stopped it.
 
-    Nothing is rendered nor delivered: what ran before runs again. Allowed during a takeover too,
-    for the restart of a lost site's containers is forbidden to the engine (`dr/`), so to this.
+    Nothing is rendered nor delivered. Allowed during a takeover too: the engine is forbidden to
+    restart a lost site's containers (`dr/`), so they are not counted.
 
     Raises:
         CitadelleError: when there is no container at all; naming those that do not start, or are
@@ -31,17 +32,15 @@ def start(topology: Topology, home: Home, steps: Steps) -> None:
     if not found:
         raise CitadelleError("Aucun conteneur à relancer : « invoke up » crée le cluster.")
     left = status.unstarted(found)
-    stopped = [name for name, state in status.health(found).items() if state == "exited"]
-    if alone := [name for name in stopped if name not in left]:
-        console.print(f"Arrêtés par quelqu'un, laissés : {', '.join(alone)}.")
+    refused = {name: said for name in left if (said := _refusal(topology, name, steps))}
+    problems = [f"{name} ne part pas : {said}" for name, said in refused.items()]
+    if started := [name for name in left if name not in refused]:
+        problems += _unhealthy(topology, home, started, steps)
+    if problems:
+        raise CitadelleError("\n".join(problems))
     if not left:
         console.print("Rien à relancer : Docker n'a échoué sur aucun conteneur.")
-        return
-    refused = {name: said for name in left if (said := _refusal(topology, name, steps))}
-    with steps.step("Santé de ce qui repart"):
-        _wait_healthy(topology, home, {*left} - {*refused})
-    if refused:
-        raise CitadelleError("\n".join(f"{name} ne part pas : {refused[name]}" for name in refused))
+    return status.stopped(status.inspected(topology, home))
 
 
 def _refusal(topology: Topology, name: str, steps: Steps) -> str:
@@ -54,10 +53,17 @@ def _refusal(topology: Topology, name: str, steps: Steps) -> str:
     return ""
 
 
-def _wait_healthy(topology: Topology, home: Home, names: set[str]) -> None:
+def _unhealthy(topology: Topology, home: Home, names: list[str], steps: Steps) -> list[str]:
+    """Wait for the health of some containers; return what is late, in French."""
+
     def missing() -> str | None:
         seen = status.containers(topology, home)
-        late = [f"{name} {seen[name]}" for name in sorted(names) if seen[name] != "healthy"]
+        late = [f"{name} {seen[name]}" for name in names if seen[name] != "healthy"]
         return ", ".join(late) or None
 
-    wait_until(missing, "Conteneurs sains", HEALTHY_SECONDS, "Voir « invoke logs --node … ».")
+    try:
+        with steps.step("Santé de ce qui repart"):
+            wait_until(missing, "Santé", HEALTHY_SECONDS, "Leurs journaux : « invoke logs ».")
+    except CitadelleError as error:
+        return [str(error)]
+    return []

@@ -10,6 +10,7 @@ from __future__ import annotations
 from citadelle import (
     compose,
     lifecycle,
+    pki,
     placement,
     reload,
     status,
@@ -27,6 +28,7 @@ from citadelle.workspace import Home
 BACK_SECONDS = 240
 # What may differ between two `build/compose.env` while old and new machines work together.
 ROLLING = ("CONFIG_", "IMAGE_TAG", "ORIGIN")
+SECRETS = compose.INTERNAL_SECRETS
 
 
 def run(
@@ -45,6 +47,7 @@ def run(
         _refuse_unknown(node)
         _refuse_wide_changes(topology, home)
     lifecycle.install(topology, home, roll.steps)
+    lifecycle.install_postgres(topology, home, roll.steps)
     for done, name in enumerate(machines):
         try:
             _one(roll, name)
@@ -110,19 +113,20 @@ def _refuse_unknown(node: str) -> None:
 
 
 def _refuse_wide_changes(topology: Topology, home: Home) -> None:
-    """Ports, addresses, authority: an old and a new machine would not find each other."""
+    """Ports, addresses, authority, secrets: an old and a new machine would not get on."""
     wanted = lifecycle.compose_values(topology, home)
     current = compose.read_env(home.compose_env)
-    # A cluster brought up by an earlier version did not note its authorities.
-    new = {name for name in wanted.keys() - current.keys() if name.startswith(compose.AUTHORITY)}
+    # A cluster brought up by an earlier version did not remember all of it.
+    remembered = compose.remembered(topology, pki.authorities(home)).keys()
     wide = sorted(
         name
-        for name in (wanted.keys() | current.keys()) - new
+        for name in (wanted.keys() | current.keys()) - (remembered - current.keys())
         if wanted.get(name) != current.get(name) and not name.startswith(ROLLING)
     )
     if wide:
+        shown = ", ".join("un mot de passe interne" if n == SECRETS else n for n in wide)
         raise CitadelleError(
-            f"Pas machine par machine : {', '.join(wide)} change pour tout le cluster à la fois. "
+            f"Pas machine par machine : {shown} change pour tout le cluster à la fois. "
             "« invoke up » l'applique, avec une coupure."
         )
 

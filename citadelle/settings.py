@@ -27,7 +27,7 @@ from citadelle.variables import Secret
 class Settings:
     """One cluster's parameters; ports are TCP ports, durations carry their unit in the name."""
 
-    cluster_name: str = v.identifier()
+    cluster_name: str = v.cluster()
     base_image: str = v.text()
     debian_mirror: str = v.text(optional=True)
     bind_address: str = v.address()
@@ -68,7 +68,7 @@ class Settings:
     pgbouncer1_published_port: int = v.port("hôte")
     pgbouncer2_published_port: int = v.port("hôte")
 
-    app_database: str = v.identifier()
+    app_database: str = v.database()
     postgres_user: str = v.user()
     postgres_password: Secret = v.secret()
     replicator_user: str = v.user()
@@ -150,6 +150,9 @@ class Settings:
 # Any right of the group or of other accounts: .env holds every secret.
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
+# What the first start writes into the data: another value would be another cluster's.
+FROZEN = ("APP_DATABASE", "POSTGRES_USER", "REPLICATOR_USER", "REWIND_USER", "APP_USER")
+
 FIELDS = {field.name.upper(): field for field in dataclasses.fields(Settings)}
 KINDS: dict[str, str] = {name: field.metadata["kind"] for name, field in FIELDS.items()}
 
@@ -203,6 +206,10 @@ def _read(env_file: Path) -> tuple[dict[str, str], list[str]]:
         text = env_file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return {}, ["le fichier n'est pas du texte UTF-8 : réenregistrez-le"]
+    except OSError as error:
+        raise CitadelleError(
+            f"{env_file} illisible ({error.strerror}) : est-ce bien votre compte ?"
+        ) from None
     with io.StringIO(text) as stream:
         for binding in parse_stream(stream):
             line = binding.original.line

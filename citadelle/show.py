@@ -69,4 +69,6 @@ def rendered(topology: Topology, home: Home, node: str, file: str) -> str:
             for path, text in render.files(masked, reader, pki.fingerprint(home)).items():
                 if file in ("", path):
                     blocks.append(f"### {reader.name} : /etc/citadelle/{path}\n{text}")
+    if not blocks:
+        raise CitadelleError(f"Fichier inconnu : {file} (sans --file : tous, avec leurs noms).")
     return "\n".join(blocks)

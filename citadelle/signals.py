@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill, for what must be undone or ended whatever happens."""
+"""Ctrl-C, a polite kill, a closed terminal: for what must be undone or ended in any case."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A polite kill, the end of an SSH session. Whoever had them ignored (nohup) keeps that.
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, *ENDINGS)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let neither Ctrl-C nor a polite kill cut short what must be done whatever happens."""
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    """Let no interruption but SIGKILL cut short what must be done whatever happens."""
+    kept = {n: signal.signal(n, signal.SIG_IGN) for n in SIGNALS}
     try:
         yield
     finally:
@@ -28,8 +30,10 @@ def terminated_as_interrupted() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    kept = signal.signal(signal.SIGTERM, interrupt)
+    heard = [n for n in ENDINGS if signal.getsignal(n) is not signal.SIG_IGN]
+    kept = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, kept)
+        for number, handler in kept.items():
+            signal.signal(number, handler)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from citadelle import engine, lag, pki, placement, progress
+from citadelle import engine, lag, pki, placement, poolers, progress
 from citadelle.etcd import Etcd
 from citadelle.etcd import Member as EtcdMember
 from citadelle.fencer import heartbeat
@@ -49,6 +49,8 @@ class Status:
     paused: bool = False
     # Containers that the engine failed to start again.
     unstarted: list[str] = field(default_factory=list)
+    # Poolers that run, and take no client.
+    closed: list[str] = field(default_factory=list)
 
     @property
     def leader(self) -> str | None:
@@ -76,6 +78,7 @@ class Status:
     def problems(self) -> list[str]:
         """Return what keeps the cluster from being healthy, in French; empty when it is."""
         found = [f"{c} : {state}" for c, state in self.containers.items() if state != "healthy"]
+        found += [f"{p} : son port est fermé (« invoke restart {p} »)" for p in self.closed]
         found += [f"{m.name} ne répond pas" for m in self.etcd if not m.healthy]
         found += [f"{m.name} n'a pas de voix (learner)" for m in self.etcd if m.learner]
         if sum(m.leader for m in self.etcd) != 1:
@@ -132,17 +135,19 @@ def observe(topology: Topology, home: Home) -> Status:
     shown = ca.relative_to(ROOT) if ca.is_relative_to(ROOT) else ca
     members, paused = Patroni(topology, home).view()
     found = inspected(topology, home)
+    words = health(found)
     leader = next((m.name for m in members if m.role == "leader"), None)
     return Status(
         topology,
         str(shown),
         members,
         Etcd(topology, home).members(),
-        health(found),
+        words,
         _fencer(topology, home),
         lag.seconds(topology, leader),
         paused,
         unstarted(found),
+        [p for p in PGBOUNCER if words[p] == "healthy" and not poolers.listens(topology, p)],
     )
 
 
@@ -178,14 +183,26 @@ def _word(state: dict[str, Any]) -> str:
 def unstarted(found: dict[str, dict[str, Any]]) -> list[str]:
     """Return the containers that the engine failed to start, those that hold a network first.
 
-    What somebody stopped or killed bears no error. A lost site's containers must not restart.
+    What somebody stopped or killed bears no error.
     """
-    return [name for name in EXPECTED if name in found and _failed(found[name])]
+    return [name for name in _down(found) if found[name]["State"]["Error"]]
 
 
-def _failed(container: dict[str, Any]) -> bool:
-    state, policy = container["State"], container["HostConfig"]["RestartPolicy"]["Name"]
-    return state["Status"] == "exited" and bool(state["Error"]) and policy != "no"
+def stopped(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the containers that are absent or down, though the engine did not fail to start."""
+    failed, down = unstarted(found), _down(found)
+    return [n for n in EXPECTED if n not in found or (n in down and n not in failed)]
+
+
+def _down(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the containers that do not run; a lost site's are forbidden to (``dr/fence.py``)."""
+    return [
+        name
+        for name in EXPECTED
+        if name in found
+        and found[name]["State"]["Status"] in ("created", "exited")
+        and found[name]["HostConfig"]["RestartPolicy"]["Name"] != "no"
+    ]
 
 
 def table(status: Status) -> Table:

@@ -7,7 +7,7 @@ ValueError with a French reason) and a name (``kind``) by which cross-checks gro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import field
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
@@ -17,7 +17,18 @@ from typing import Any
 SECRET_MIN_LENGTH = 20
 # Letters that need no quoting in .env, YAML, SQL, INI files and URLs.
 SECRET_ALPHABET = re.compile(r"[A-Za-z0-9._~-]+")
-IDENTIFIER = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+NAME_LENGTH = 31
+# Of Docker's objects: parts of a repository's name are parted by one letter (OCI distribution
+# specification 1.1, « Pulling manifests »).
+CLUSTER_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+# Of a role or a database: PostgreSQL, PgBouncer and pg_hba.conf take it without quotes.
+SQL_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# Words of pg_hba.conf and of GRANT; the databases that are there already, PgBouncer's console.
+KEYWORDS = frozenset(
+    {"all", "none", "public", "replication", "sameuser", "samerole", "samegroup"}
+    | {"current_role", "current_user", "session_user"}
+)
+TAKEN_DATABASES = KEYWORDS | {"postgres", "template0", "template1", "pgbouncer"}
 # RFC 1123, 2.1: labels of at most 63 letters; the last one is never a number alone, so that an
 # address written wrong does not pass for a name.
 LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -49,22 +60,39 @@ def _kind(name: str, parse: Callable[[str], object]) -> Any:  # noqa: ANN401  # 
     return field(metadata={"kind": name, "parse": parse})
 
 
-def _identifier(text: str) -> str:
-    if not IDENTIFIER.fullmatch(text):
-        raise ValueError(
-            f"« {text} » refusé : lettres minuscules, chiffres, « _ » ou « - », 31 au plus"
-        )
-    return text
+def cluster() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for the cluster's name, which every object of the engine bears."""
 
+    def parse(value: str) -> str:
+        if not CLUSTER_NAME.fullmatch(value) or len(value) > NAME_LENGTH:
+            raise ValueError(
+                f"« {value} » refusé : minuscules et chiffres, « _ » ou « - » seuls entre eux, "
+                f"{NAME_LENGTH} au plus"
+            )
+        return value
 
-def identifier() -> Any:  # noqa: ANN401  # a dataclass field
-    """Return a field for a name that Docker, PostgreSQL and DNS all accept unquoted."""
-    return _kind("identifier", _identifier)
+    return _kind("cluster", parse)
 
 
 def user() -> Any:  # noqa: ANN401  # a dataclass field
     """Return a field for a user name; no two roles may share one."""
-    return _kind("user", _identifier)
+    return _kind("user", lambda value: _sql_name(value, KEYWORDS))
+
+
+def database() -> Any:  # noqa: ANN401  # a dataclass field
+    """Return a field for the name of a database of the application's own."""
+    return _kind("database", lambda value: _sql_name(value, TAKEN_DATABASES))
+
+
+def _sql_name(value: str, reserved: Collection[str]) -> str:
+    if not SQL_NAME.fullmatch(value) or len(value) > NAME_LENGTH:
+        raise ValueError(
+            f"« {value} » refusé : une minuscule, puis minuscules, chiffres ou « _ », "
+            f"{NAME_LENGTH} au plus"
+        )
+    if value in reserved or value.startswith("pg_"):
+        raise ValueError(f"« {value} » refusé : nom réservé par PostgreSQL ou PgBouncer")
+    return value
 
 
 def text(*, optional: bool = False) -> Any:  # noqa: ANN401  # a dataclass field
@@ -167,6 +195,8 @@ def address() -> Any:  # noqa: ANN401  # a dataclass field
     return _kind("address", parse)
 
 
+# Roles that an operator made, whose names need no quotes here.
+HBA_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 HBA_METHODS = ("scram-sha-256", "cert", "reject")
 HBA_OPTIONS = ("clientcert=verify-ca", "clientcert=verify-full")
 
@@ -195,13 +225,20 @@ def _hba_line(line: str) -> str:
     for name in (*databases.split(","), *users.split(",")):
         if name == "all" and (method == "reject" or name not in users.split(",")):
             continue
-        if name in ("all", "replication") or not IDENTIFIER.fullmatch(name):
+        if name in KEYWORDS or not HBA_NAME.fullmatch(name):
             raise ValueError(f"« {line} » : « {name} » refusé, nommez bases et rôles")
-    if unknown := set(options) - set(HBA_OPTIONS):
-        raise ValueError(f"« {line} » : option refusée « {unknown.pop()} »")
+    _hba_options(line, method, options)
     if network != "all" or method != "reject":
         _client_network(line, network)
     return line
+
+
+def _hba_options(line: str, method: str, options: Collection[str]) -> None:
+    if unknown := set(options) - set(HBA_OPTIONS):
+        raise ValueError(f"« {line} » : option refusée « {unknown.pop()} »")
+    # PostgreSQL refuses the whole file then, at its next start too (parse_hba_auth_opt in hba.c).
+    if method == "cert" and "clientcert=verify-ca" in options:
+        raise ValueError(f"« {line} » : « cert » vérifie le nom, donc clientcert=verify-full")
 
 
 def _client_network(line: str, network: str) -> None:

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from citadelle import files
 from citadelle.airgap.transport import writing
-from citadelle.env import write_private
 from citadelle.errors import CitadelleError
 from citadelle.workspace import ROOT
 
@@ -106,7 +106,7 @@ def own(path: Path = KEY) -> tuple[Signer, bool]:
     )
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(path, pem.decode())
+        files.replace(path, pem, 0o600)
         signer = load(path)
         path.with_suffix(".pub").write_text(signer.public_file(), encoding="utf-8")
     return signer, True

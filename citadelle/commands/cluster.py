@@ -67,10 +67,12 @@ def start(_c: Context) -> None:
     """Relancer ce que Docker n'a pas su relancer en redémarrant.
 
     Après un redémarrage de la machine ; rien d'autre ne change, et ce que quelqu'un a arrêté le
-    reste. docs/exploitation.md donne une unité systemd.
+    reste : code 1 alors. docs/exploitation.md donne une unité systemd.
     """
     with operator():
-        revive.start(*cluster(), Steps())
+        if left := revive.start(*cluster(), Steps()):
+            console.print(f"[red]✘[/] Arrêtés, laissés : {', '.join(left)} (« invoke up »).")
+            raise Exit("", code=1)
 
 
 @task

@@ -11,15 +11,24 @@ from invoke.exceptions import Exit
 from citadelle import compose, engine, lifecycle, settings
 from citadelle.errors import CitadelleError
 from citadelle.progress import console
+from citadelle.signals import terminated_as_interrupted
 from citadelle.topology import Topology
 from citadelle.workspace import Home, home
 
 
 @contextlib.contextmanager
 def operator(resume: str = "« invoke up » reprend où il en était") -> Iterator[None]:
-    """Turn an operator's mistake into a message and exit code 2, Ctrl-C into 130."""
+    """Turn an operator's mistake into a message and exit code 2, Ctrl-C into 130.
+
+    The end of the operator's session counts as Ctrl-C: what was begun is undone.
+    """
     try:
-        yield
+        with terminated_as_interrupted():
+            yield
+    except EOFError:
+        raise Exit(
+            "erreur : pas de terminal pour confirmer ; rien n'a été touché.", code=2
+        ) from None
     except CitadelleError as error:
         raise Exit(f"erreur : {error}", code=2) from None
     except KeyboardInterrupt:

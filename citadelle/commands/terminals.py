@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from invoke.context import Context
@@ -39,14 +40,22 @@ def etcdctl(_c: Context, arguments: str = "endpoint status -w table", user: str 
     Exemple : invoke etcdctl --arguments "get --prefix --keys-only /service/citadelle/"
     """
     with operator():
-        tools_run("citadelle-etcdctl", user, *arguments.split())
+        tools_run("citadelle-etcdctl", user, *words(arguments))
+
+
+def words(text: str) -> list[str]:
+    """Return arguments as a shell would part them; CitadelleError when a quote is left open."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise CitadelleError(f"« {text} » : guillemet jamais refermé.") from None
 
 
 @task(help={"arguments": "Arguments de patronictl, entre guillemets."})
 def patronictl(_c: Context, arguments: str = "list") -> None:
     """Lancer patronictl avec le certificat de l'exploitant."""
     with operator():
-        tools_run("patronictl", "-c", "/etc/citadelle/patronictl.yml", *arguments.split())
+        tools_run("patronictl", "-c", "/etc/citadelle/patronictl.yml", *words(arguments))
 
 
 @task(help={"node": "Conteneur : etcd1, pg1, pg1-gw, haproxy1, pgbouncer1, tools."})

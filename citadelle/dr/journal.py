@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from citadelle import files
 from citadelle.errors import CitadelleError
 from citadelle.workspace import Home
 
@@ -34,10 +35,9 @@ class Journal:
 
     def save(self, home: Home) -> None:
         """Write it whole or not at all."""
-        new = home.takeover.with_suffix(".new")
-        new.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n")
-        new.replace(home.takeover)
+        home.build.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n"
+        files.replace(home.takeover, text.encode())
 
 
 def load(home: Home) -> Journal | None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from citadelle import connect, engine, env, sandbox, settings, status
+from citadelle import connect, engine, env, poolers, sandbox, settings, status
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.topology import Topology
@@ -123,11 +123,29 @@ def test_start_after_the_engine_failed_to(sandboxed: Sandboxed) -> None:
     after = status.observe(topology, home)
 
     assert before.unstarted == ["pgbouncer2"]
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 1, done.stdout + done.stderr
     assert "laissés : haproxy2" in done.stdout
     assert (after.unstarted, after.containers["pgbouncer2"]) == ([], "healthy")
     assert after.containers["haproxy2"] == "exited"
     up(home)
+
+
+def test_pooler_with_a_closed_port_is_named(sandboxed: Sandboxed) -> None:
+    """What a `roll` killed while clients leave would leave: all containers are healthy."""
+    home = sandboxed[1]
+    topology = Topology(settings.load(home.env_file))
+    with (
+        connect.connection(topology, home, "pooled"),
+        poolers.opened(topology, home, "pgbouncer1") as console,
+    ):
+        poolers.close_port(console)
+        closed = status.observe(topology, home)
+        done = invoke(home, "restart", "pgbouncer1")
+
+    assert closed.containers["pgbouncer1"] == "healthy"
+    assert closed.problems() == ["pgbouncer1 : son port est fermé (« invoke restart pgbouncer1 »)"]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert status.observe(topology, home).problems() == []
 
 
 def test_down_keeps_data(sandboxed: Sandboxed) -> None:

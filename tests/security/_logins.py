@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -35,6 +36,11 @@ ACCOUNTS = (
 )
 ETCD_USERS = {"etcd_root": "root", "etcd_patroni": PATRONI_USER}
 CONSOLE = "pgbouncer"
+
+
+def certificate(stem: Path) -> dict[str, str]:
+    """Return libpq's parameters that show a client's certificate; by default it shows none."""
+    return {"sslcert": f"{stem}.crt", "sslkey": f"{stem}.key", "sslcertmode": "allow"}
 
 
 def login(settings: Settings, account: str) -> tuple[str, str]:

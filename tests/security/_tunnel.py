@@ -39,7 +39,7 @@ def attempt(  # who, at which pod, from where, with which certificate
     The answer is CUT when the gateway refuses the claim.
     """
     user, password = _logins.login(topology.settings, account)
-    own = {"sslcert": f"{shown}.crt", "sslkey": f"{shown}.key"} if shown else {}
+    own = _logins.certificate(shown) if shown else {}
     with _relay(topology, home, pod, claimed) as port:
         place = {"host": pod, "hostaddr": "127.0.0.1", "port": port}
         login = {"user": user, "password": password}

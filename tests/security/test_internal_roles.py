@@ -46,7 +46,7 @@ def test_role_is_refused_outside(
     """Password and certificate from an application's place: the address is missing."""
     user, password = _logins.login(topology.settings, role)
     stem = _stem(home, role)
-    proofs = {"user": user, "password": password, "sslcert": f"{stem}.crt", "sslkey": f"{stem}.key"}
+    proofs = {"user": user, "password": password} | _logins.certificate(stem)
     answer = sqlstate.attempt(_logins.place(topology, home, door) | proofs | WAYS[way])
     assert (answer.code, "rejects" in answer.words) == (NOT_ALLOWED, True)
 

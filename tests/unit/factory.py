@@ -58,7 +58,8 @@ ONE_SITE = {name: "dc1" for name in NAMES if name.endswith("_DC")} | {"DATACENTE
 KINDS: dict[str, Callable[[str], str]] = {
     "address": lambda _: "127.0.0.1",
     "datacenter": lambda _: "dc1",
-    "identifier": str.lower,
+    "cluster": lambda _: "citadelle",
+    "database": lambda _: "application",
     "port": lambda name: str(20000 + NAMES.index(name)),
     "secret": lambda name: f"fictif.{name}.0123456789",
     "subnet": lambda _: "10.209.64.0/22",

@@ -197,12 +197,23 @@ def test_restore_is_not_interrupted(number: signal.Signals) -> None:
     assert "remise" in lab.journal
 
 
-def test_a_polite_kill_restores_too() -> None:
-    """SIGTERM, whose default ends Python without a `finally`."""
+@pytest.mark.parametrize("number", signals.ENDINGS, ids=lambda number: number.name)
+def test_a_polite_kill_restores_too(number: signal.Signals) -> None:
+    """SIGTERM and SIGHUP, whose defaults end Python without a `finally`."""
     with pytest.raises(KeyboardInterrupt), signals.terminated_as_interrupted():
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_nohup_is_kept() -> None:
+    """Who wants to outlive his terminal does."""
+    kept = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.terminated_as_interrupted():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, kept)
 
 
 def test_a_restore_that_fails_calls_for_everything(monkeypatch: pytest.MonkeyPatch) -> None:

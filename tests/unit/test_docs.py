@@ -15,7 +15,7 @@ from citadelle.credentials import DOORS as OPENED
 from citadelle.doors import DOORS, Door
 from citadelle.env import defaults
 from citadelle.flows import FLOWS
-from citadelle.settings import FIELDS
+from citadelle.settings import FIELDS, FROZEN
 from citadelle.workspace import ROOT
 from tasks import namespace
 from tests.unit import factory
@@ -219,3 +219,10 @@ def test_parameters() -> None:
     }
 
     assert {name: cell.strip() for name, cell in rows} == expected
+
+
+def test_frozen_variables_are_told() -> None:
+    """The page says « figé » of those that `up` refuses to change, and of the cluster's name."""
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` .*\| figé", text(ROOT / "docs/parametres.md"), re.M)
+
+    assert {*rows} == {"CLUSTER_NAME", *FROZEN}

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from invoke.exceptions import Exit
 
-from citadelle import compose, engine, images, lifecycle, pki, reload, roll, status, switchover
+from citadelle import engine, images, lifecycle, pki, reload, roll, status, switchover
 from citadelle.commands import shared
+from citadelle.credentials import CREDENTIALS
 from citadelle.errors import CitadelleError
 from citadelle.etcd import Member as EtcdMember
 from citadelle.inventory import PLANES
 from citadelle.machines import Roll
 from citadelle.patroni import Member
+from citadelle.settings import FROZEN
 from citadelle.status import Status
 from citadelle.topology import CONTAINERS, ETCD, HAPROXY, PG, PGBOUNCER, Topology
 from citadelle.workspace import Home
@@ -81,6 +83,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
         roll, "Patroni", lambda *_: type("P", (), {"leader": lambda _: found.leader})()
     )
     monkeypatch.setattr(lifecycle, "install", lambda *_: found.events.append("install"))
+    monkeypatch.setattr(lifecycle, "install_postgres", lambda *_: None)
     monkeypatch.setattr(lifecycle, "settle", lambda *_: found.events.append("settle"))
     monkeypatch.setattr(reload, "pg_hba", lambda _: [])
     monkeypatch.setattr(images, "tag", lambda _: "etiquette")
@@ -209,11 +212,25 @@ def test_new_authority_is_refused(
     assert scene.events == []
 
 
-def test_authorities_never_noted_are_no_change(scene: Scene, place: Home) -> None:
-    """The cluster was brought up by a version that did not note them."""
+@pytest.mark.parametrize("secret", [c.secret for c in CREDENTIALS])
+def test_new_password(scene: Scene, place: Home, secret: str) -> None:
+    """One by which machines prove themselves to each other waits for `up`; others are taken."""
+    changed = factory.topology(**SITES, **{secret: "un.tout.autre.secret.0123"})
+    if next(c.rolling for c in CREDENTIALS if c.secret == secret):
+        roll.run(changed, place)
+        return
+    with pytest.raises(CitadelleError, match="un mot de passe interne change"):
+        roll.run(changed, place)
+
+    assert scene.events == []
+
+
+def test_what_was_never_noted_is_no_change(scene: Scene, place: Home) -> None:
+    """The cluster was brought up by a version that did not note it."""
     lines = place.compose_env.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if not line.startswith(compose.AUTHORITY)]
-    assert len(kept) == len(lines) - len(PLANES)
+    noted = ("AUTHORITY_", "INTERNAL_SECRETS", *FROZEN)
+    kept = [line for line in lines if not line.startswith(noted)]
+    assert len(kept) == len(lines) - len(PLANES) - 1 - len(FROZEN)
     place.compose_env.write_text("".join(kept))
     roll.run(CLUSTER, place)
 

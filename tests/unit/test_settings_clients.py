@@ -45,6 +45,8 @@ def test_lines_are_kept_in_order(lines: tuple[str, ...]) -> None:
         ("hostssl app +admins 192.0.2.0/24 scram-sha-256", "« +admins » refusé"),
         ("hostssl app @liste 192.0.2.0/24 scram-sha-256", "« @liste » refusé"),
         ("hostssl app rapports 192.0.2.0/24 scram-sha-256 map=tous", "option refusée"),
+        ("hostssl app rapports 192.0.2.0/24 cert clientcert=verify-ca", "clientcert=verify-full"),
+        ("hostssl sameuser rapports 192.0.2.0/24 scram-sha-256", "« sameuser » refusé"),
         ("hostssl app postgres 192.0.2.0/24 scram-sha-256", "rôle interne"),
         ("hostssl app replicator 192.0.2.0/24 scram-sha-256", "rôle interne"),
         ("hostssl app rapports,rewind 192.0.2.0/24 cert", "rôle interne"),

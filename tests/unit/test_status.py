@@ -132,6 +132,15 @@ def test_maintenance_is_a_problem(*, paused: bool) -> None:
     assert any("Patroni est en pause" in problem for problem in found) is paused
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_pooler_that_takes_nobody_is_a_problem(*, closed: bool) -> None:
+    """Its container is healthy, and no client comes in."""
+    names = ["pgbouncer1"] if closed else []
+    found = Status(CLUSTER, "ca.crt", [], [], HEALTH, closed=names).problems()
+
+    assert any("pgbouncer1 : son port est fermé" in problem for problem in found) is closed
+
+
 @pytest.mark.parametrize(("chief", "expected"), [("etcd1", "etcd2"), ("etcd2", None)])
 def test_misplaced_etcd_leader_is_told(chief: str, expected: str | None) -> None:
     """After a failover, until `up` moves it; it is no problem of health."""

@@ -7,9 +7,11 @@ import time
 
 import pytest
 
-from citadelle import engine, pki
-from citadelle.topology import CONTAINERS, HOLDERS, PG, Topology
+from citadelle import delivery, engine, pki
+from citadelle.status import EXPECTED
+from citadelle.topology import NETWORKS, PG, Topology
 from citadelle.workspace import Home
+from tests.objects import named
 from tests.operator import invoke
 
 # The project's promise for `up` when there is nothing to do.
@@ -22,7 +24,7 @@ AT_REST_SECONDS = 5
 def started(topology: Topology) -> dict[str, str]:
     """Return when each container started."""
     cluster = topology.settings.cluster_name
-    names = [f"{cluster}-{name}" for name in (*(c.name for c in CONTAINERS), *HOLDERS)]
+    names = [f"{cluster}-{name}" for name in EXPECTED]
     return {c["Name"]: c["State"]["StartedAt"] for c in engine.inspect("container", *names)}
 
 
@@ -109,11 +111,23 @@ def test_certificates_are_in_order(home: Home, topology: Topology) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_everything_carries_the_labels(home: Home, topology: Topology) -> None:
-    """Containers, networks and volumes of this name all carry this authority's label."""
+def expected(topology: Topology) -> dict[str, list[str]]:
+    """Return the names of all that a cluster at rest is made of, by kind."""
+    cluster = topology.settings.cluster_name
+    return {
+        "container": sorted(f"{cluster}-{name}" for name in EXPECTED),
+        "network": sorted(f"{cluster}_{name}" for name in NETWORKS),
+        "volume": sorted(f"{cluster}_{name}" for name in delivery.volumes()),
+    }
+
+
+@pytest.mark.parametrize("kind", ["container", "network", "volume"])
+def test_everything_carries_the_labels(home: Home, topology: Topology, kind: str) -> None:
+    """What bears this name is what is expected, and all of it bears this authority's label."""
     cluster, ca = topology.settings.cluster_name, pki.fingerprint(home)
-    for kind in ("container", "network", "volume"):
-        assert engine.names(kind, cluster=cluster) == engine.names(kind, cluster=cluster, ca=ca)
+    wanted = expected(topology)[kind]
+    assert named(kind, cluster) == wanted
+    assert engine.names(kind, cluster=cluster, ca=ca) == wanted
 
 
 def test_no_secret_in_containers_definitions(topology: Topology) -> None:

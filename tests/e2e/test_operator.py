@@ -8,6 +8,7 @@ import time
 import pytest
 
 from citadelle import delivery, engine, pki
+from citadelle.progress import wait_until
 from citadelle.status import EXPECTED
 from citadelle.topology import NETWORKS, PG, Topology
 from citadelle.workspace import Home
@@ -19,6 +20,9 @@ IDLE_UP_SECONDS = 10
 PROMOTABLE = "promotable_without_loss"
 # Nobody writes, and every node is on one machine: a lag beyond would be a wrong measure.
 AT_REST_SECONDS = 5
+# A lag is unknown for a moment (citadelle/lag.py): while something is left to replay and none was
+# ever measured, or when a busy primary did not tell in time.
+LAGS_SECONDS = 15.0
 
 
 def started(topology: Topology) -> dict[str, str]:
@@ -51,7 +55,15 @@ def test_status_knows_who_could_take_over(home: Home, topology: Topology) -> Non
     """The synchronous standby and nobody else, and how late each node is, at rest."""
     members = json.loads(invoke(home, "status", "--json").stdout)["members"]
     assert [m["role"] for m in members if m[PROMOTABLE]] == ["sync_standby"]
-    assert all(0 <= m["lag_seconds"] < AT_REST_SECONDS for m in members)
+
+    def late() -> str | None:
+        seen = json.loads(invoke(home, "status", "--json").stdout)["members"]
+        lags = {m["name"]: m["lag_seconds"] for m in seen}
+        assert all(lag is None or lag >= 0 for lag in lags.values()), lags
+        small = {name for name, lag in lags.items() if lag is not None and lag < AT_REST_SECONDS}
+        return None if small == set(PG) else f"{lags}"
+
+    wait_until(late, f"Retards de moins de {AT_REST_SECONDS} s", LAGS_SECONDS)
 
 
 def up_again(home: Home, topology: Topology) -> float:

@@ -7,6 +7,7 @@ import pytest
 
 from citadelle import etcd
 from citadelle.topology import ETCD, Topology
+from tests.probes import https
 from tests.probes.etcd import Caller
 
 # etcd's own words, for both ways to ask without a user (it looks for the Accept header to tell
@@ -29,7 +30,8 @@ def test_no_token_is_refused(
 ) -> None:
     """Without Accept the gateway speaks with the server's own certificate (CVE-2018-16886)."""
     address, port = topology.address(node, "dcs"), topology.settings.etcd_client_port
-    with httpx.Client(verify=nobody.etcd.tls, trust_env=False) as client:
+    tls = nobody.etcd.tls
+    with httpx.Client(verify=tls, timeout=https.SECONDS, trust_env=False) as client:
         request = client.build_request(
             "POST",
             f"https://{address}:{port}/v3/kv/range",
@@ -62,6 +64,6 @@ def test_invented_token_is_refused(nobody: Caller, topology: Topology) -> None:
 
 def test_profiler_is_off(nobody: Caller, topology: Topology) -> None:
     """It would give the process's memory, passwords included, to any certificate."""
-    etcd_client = nobody.etcd
-    answer = etcd_client._request("etcd1", "GET", "/debug/pprof/heap")
+    path = "/debug/pprof/heap"
+    answer = nobody.etcd._request("etcd1", "GET", path, seconds=https.SECONDS)
     assert answer.status_code == httpx.codes.NOT_FOUND

@@ -47,11 +47,13 @@ def test_member_enters(container: Containers, topology: Topology, node: str) -> 
 def test_stolen_member_certificate_is_useless_elsewhere(topology: Topology, home: Home) -> None:
     """A member's certificate from another address than the member's is not served.
 
-    Etcd looks the certificate's names up and closes when none is the caller's address.
+    Etcd looks the certificate's names up, once the handshake is over, and closes when none is the
+    caller's address: the request is still on its way, or was not read. A port where nobody listens,
+    or that keeps quiet, is no refusal.
     """
     context = tls.context(home, "dcs-peer", home.pki / "dcs-peer" / ETCD[1])
     try:
         served = _get(topology, topology.settings.etcd_peer_port, context, ETCD[0])
-    except OSError:
+    except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):
         served = ""
     assert served == ""

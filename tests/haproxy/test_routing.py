@@ -23,12 +23,15 @@ def up(host: Host, backend: str) -> set[str]:
 
 
 def servers(host: Host, backend: str) -> list[dict[str, str]]:
-    """Return what HAProxy says of the usable servers of a backend."""
+    """Return what HAProxy says of the usable servers of a backend.
+
+    Also those on their way down (``UP 1/2``): they still get connections.
+    """
     rows = csv.DictReader(host.check_output(STATS).removeprefix("# ").splitlines())
     return [
         row
         for row in rows
-        if row["pxname"] == backend and row["svname"] in PG and row["status"] == "UP"
+        if row["pxname"] == backend and row["svname"] in PG and row["status"].startswith("UP")
     ]
 
 

@@ -12,6 +12,7 @@ from citadelle import engine, preflight
 from citadelle.errors import CitadelleError
 from citadelle.topology import Topology
 from citadelle.workspace import Home
+from tests.objects import named
 from tests.operator import invoke
 
 Sandboxed = tuple[Topology, Home]
@@ -27,7 +28,7 @@ def refused(done: CompletedProcess[str]) -> str:
 def objects(topology: Topology) -> list[str]:
     """Return everything of the cluster that exists in the engine."""
     cluster = topology.settings.cluster_name
-    return [n for kind in ("container", "network") for n in engine.names(kind, cluster=cluster)]
+    return [name for kind in ("container", "network") for name in named(kind, cluster)]
 
 
 @pytest.fixture

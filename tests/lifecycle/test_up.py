@@ -13,6 +13,7 @@ from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.topology import Topology
 from citadelle.workspace import ROOT, Home
+from tests.objects import named
 from tests.operator import argv, environment, invoke
 
 Sandboxed = tuple[Topology, Home]
@@ -155,7 +156,7 @@ def test_down_keeps_data(sandboxed: Sandboxed) -> None:
     with connect.connection(topology, home, "rw") as rw:
         rw.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     assert invoke(home, "down").returncode == 0
-    assert engine.names("container", cluster=topology.settings.cluster_name) == []
+    assert named("container", topology.settings.cluster_name) == []
     up(home)
     with connect.connection(topology, home, "pooled") as pooled:
         assert pooled.execute("SELECT answer FROM kept").fetchone() == (42,)
@@ -167,4 +168,4 @@ def test_destroy_removes_everything(sandboxed: Sandboxed) -> None:
     assert invoke(home, "destroy", "--yes").returncode == 0
     cluster = topology.settings.cluster_name
     kinds = ("container", "network", "volume")
-    assert [name for kind in kinds for name in engine.names(kind, cluster=cluster)] == []
+    assert [name for kind in kinds for name in named(kind, cluster)] == []

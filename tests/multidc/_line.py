@@ -24,6 +24,9 @@ PORT = 39999
 READY_SECONDS = 30
 # Three times as long as a lost SYN waits for the second one.
 CONNECT_SECONDS = 10
+# The last datagrams are on their way: their count is final once it has not changed for this long,
+# more than any delay asked for; at most so long in all.
+STILL_SECONDS, SETTLING_SECONDS = 0.5, 5.0
 # Counts datagrams; takes whatever a connection sends, then says how many bytes and datagrams.
 SERVER = f"""
 import socket, threading
@@ -58,6 +61,14 @@ def total():
     with socket.create_connection(where, {CONNECT_SECONDS}) as peer:
         peer.shutdown(socket.SHUT_WR)
         return int(peer.recv(64))
+def settled():
+    seen, since = total(), time.monotonic()
+    end = since + {SETTLING_SECONDS}
+    while since + {STILL_SECONDS} > time.monotonic() < end:
+        time.sleep(0.1)
+        if (now := total()) != seen:
+            seen, since = now, time.monotonic()
+    return seen
 arrived = 0
 if datagrams:
     before = total()
@@ -65,8 +76,7 @@ if datagrams:
         for number in range(datagrams):
             udp.sendto(f"{{time.monotonic()}} {{number}}".encode(), where)
             time.sleep(0.002)  # a pace that fills no socket buffer: what lacks was lost on the line
-    time.sleep(0.5)  # the last ones are still on their way: longer than any delay asked for
-    arrived = total() - before
+    arrived = settled() - before
 seconds = 0.0
 if size:
     with socket.create_connection(where, {CONNECT_SECONDS}) as peer:

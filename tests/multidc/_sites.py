@@ -13,6 +13,7 @@ from citadelle.chaos import containers
 from citadelle.chaos.fault import Field
 from citadelle.patroni import Member, Patroni
 from citadelle.progress import wait_until
+from citadelle.stress.result import Result
 from citadelle.topology import PG
 from tests.arena import Arena
 from tests.operator import change_env, invoke
@@ -21,6 +22,8 @@ from tests.operator import change_env, invoke
 NOTICED_SECONDS = 30.0
 # The lease and an election, on a busy machine.
 TAKEOVER_SECONDS = 60.0
+# The last second of a load may be empty only because it was being ended.
+LAST_SECONDS = 4
 
 
 class Sites:
@@ -98,6 +101,11 @@ def wait_primary(sites: Sites, node: str) -> None:
         f"{node} promu",
         TAKEOVER_SECONDS,
     )
+
+
+def answered_last(result: Result) -> int:
+    """Return how many requests of a load were answered in its last seconds."""
+    return sum(second.answered for second in result.seconds[-LAST_SECONDS:])
 
 
 def steady(seconds: float) -> None:

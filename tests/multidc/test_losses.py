@@ -10,6 +10,7 @@ import pytest
 from citadelle.progress import wait_until
 from tests.arena import Arena
 from tests.multidc._sites import Sites
+from tests.probes import https
 
 # Once the lease is over, an election takes one loop of Patroni and a promotion; three times that.
 ELECTION_SECONDS = 10.0
@@ -60,3 +61,7 @@ def test_remote_is_not_promoted(lost: Sites) -> None:
         return None if time.monotonic() > end else "bail en cours"
 
     wait_until(over, "Fin du bail", 2 * ELECTION_SECONDS + end - time.monotonic())
+
+    # It says so itself: a dead node is not promoted either.
+    said = lost.patroni.request(lost.remote, "GET", "/patroni", seconds=https.SECONDS).json()
+    assert (said["state"], said["role"]) == ("running", "replica")

@@ -100,6 +100,7 @@ def test_section_is_pinned(honest: dict[str, Any], attacked: dict[str, Any], nam
 
 @pytest.mark.xfail(
     strict=True,
+    raises=AssertionError,
     reason="Patroni 4.1.5 prend standby_cluster de etcd seul : restore_command y est exécuté",
 )
 def test_standby_cluster_names_no_command(topology: Topology) -> None:
@@ -110,6 +111,7 @@ def test_standby_cluster_names_no_command(topology: Topology) -> None:
 
 @pytest.mark.xfail(
     strict=True,
+    raises=AssertionError,
     reason="Patroni 4.1.5 (build_recovery_params) croit la restore_command de la clé d'un membre",
 )
 def test_member_key_names_no_command(topology: Topology) -> None:

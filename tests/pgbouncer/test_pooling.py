@@ -108,7 +108,9 @@ def test_prepared_statement_follows_its_client(enter: Connect) -> None:
 
 
 @pytest.mark.xfail(
-    reason="PgBouncer forwards cancel requests in clear: its pod's filter drops them"
+    # Nothing is cancelled: the statement ends by its own timeout, or nobody answers the request.
+    raises=(AssertionError, psycopg.errors.CancellationTimeout),
+    reason="PgBouncer forwards cancel requests in clear: its pod's filter drops them",
 )
 def test_statement_can_be_cancelled(enter: Connect) -> None:
     """The cancel request finds its way through the pooler and the load balancer."""

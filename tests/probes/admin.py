@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import httpx
 
-from citadelle import clients
 from citadelle.topology import Topology
 from citadelle.workspace import Home
-from tests.probes import tls
+from tests.probes import https, tls
 
 DOOR = tls.named("admin")
 
@@ -22,6 +21,6 @@ def ask(
 ) -> httpx.Response:
     """Send one request to the page, at its published port."""
     point, context = topology.endpoint("admin", balancer), tls.context(home, DOOR.server_plane)
-    return clients.request(
+    return https.request(
         context, method, point.host, point.port, "/", server_name=balancer, auth=auth
     )

@@ -6,10 +6,10 @@ import base64
 
 import httpx
 
-from citadelle import clients
 from citadelle.etcd import PATRONI_USER, Etcd
 from citadelle.topology import ETCD, Topology
 from citadelle.workspace import Home
+from tests.probes import https
 
 # Etcd's own words for what a user may not do, and their status.
 DENIED = (httpx.codes.FORBIDDEN, "etcdserver: permission denied")
@@ -25,7 +25,7 @@ class Caller:
         """Send one request below ``/v3`` to the first member."""
         topology = self.etcd.topology
         token = {"Authorization": self.etcd.token} if self.etcd.token else {}
-        return clients.request(
+        return https.request(
             self.etcd.tls,
             "POST",
             topology.address(ETCD[0], "dcs"),

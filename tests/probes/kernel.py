@@ -15,6 +15,9 @@ from tests.conftest import Containers
 
 Place = tuple[str, int]
 
+# A process may end between its listing and its reading: it is then not there any more. Process 1,
+# which must be, is looked for below.
+STATUSES = 'for file in /proc/[0-9]*/status; do cat "$file" 2>/dev/null; done; true'
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
 
@@ -24,7 +27,7 @@ def processes(container: Containers, name: str) -> tuple[dict[str, str], ...]:
 
     Those of this very command are not among them.
     """
-    text = container(name).check_output("cat /proc/[0-9]*/status")
+    text = container(name).check_output(STATUSES)
     found = [_fields(part) for part in ("\n" + text).split("\nName:")[1:]]
     (main,) = [fields for fields in found if fields["Pid"] == "1"]
     # By name too: what a health check leaves behind for a moment is also a child of process 1.

@@ -7,6 +7,7 @@ import httpx
 from citadelle import clients
 from citadelle.topology import PG, Topology
 from citadelle.workspace import Home
+from tests.probes import https
 
 # HAProxy's own words for its 403, which Patroni does not use.
 GUARD = "administrative rules"
@@ -21,10 +22,11 @@ def ask(
     node: str = PG[0],
     body: object = None,
     auth: tuple[str, str] | None = None,
+    seconds: float = https.SECONDS,
 ) -> httpx.Response:
     """Send an order (``POST /path``) to one pod's guard."""
     method, path = order.split()
-    return clients.request(
+    return https.request(
         clients.context(home, "rest", certificate),
         method,
         topology.address(node, "pg"),
@@ -33,6 +35,7 @@ def ask(
         server_name=node,
         body=body,
         auth=auth,
+        seconds=seconds,
     )
 
 

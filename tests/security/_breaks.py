@@ -58,10 +58,13 @@ def _reload(copy: Copy) -> None:
 
 @contextlib.contextmanager
 def _hba_line(copy: Copy, line: str) -> Iterator[None]:
-    with _edited(copy, POD, "pg_hba.conf", f"sed -i '1i {line}' $file"):
+    try:
+        with _edited(copy, POD, "pg_hba.conf", f"sed -i '1i {line}' $file"):
+            _reload(copy)
+            yield
+    finally:
+        # The file is restored; without this, the server would keep the line in its memory.
         _reload(copy)
-        yield
-    _reload(copy)
 
 
 def open_pg_hba(copy: Copy) -> contextlib.AbstractContextManager[None]:

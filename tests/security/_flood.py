@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -25,6 +26,8 @@ HANDSHAKES = 150
 ATTACKER_HOST = 200
 # Between two writes of an honest writer.
 PAUSE_SECONDS = 0.05
+# How long a writer may take to end its last write.
+END_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,36 @@ class Writer:
     home: Home
     service: str
     kept: bool
+    began: float = 0.0
+    ended: float = 0.0
     written: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
-    def run(self) -> None:
-        """Write until told to stop; an error is kept, and ends nothing."""
+    def __post_init__(self) -> None:
+        # A write that never ends must not hold pytest, too.
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Write until told to stop."""
+        self.began = time.monotonic()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no other write."""
+        self.ended = time.monotonic()
+        self.over.set()
+
+    def join(self) -> None:
+        """Wait for the last write, but not for ever: see :meth:`stuck`."""
+        self._thread.join(END_SECONDS)
+
+    def stuck(self) -> bool:
+        """Tell whether the last write has still not ended."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        """Write; an error is kept, and ends nothing."""
         while not self.over.is_set():
             try:
                 with connect.connection(self.topology, self.home, self.service) as connection:
@@ -105,9 +132,12 @@ class Writer:
                 return
 
     def longest_gap(self) -> float:
-        """Return the longest time between two acknowledged writes, in seconds."""
-        pairs = zip(self.written, self.written[1:], strict=False)
-        return max((after - before for before, after in pairs), default=float("inf"))
+        """Return the longest time without an acknowledged write, in seconds.
+
+        Before the first one and after the last one, too: writes may stop for good.
+        """
+        moments = [self.began, *self.written, self.ended]
+        return max(after - before for before, after in itertools.pairwise(moments))
 
 
 def under_load(topology: Topology, home: Home, mode: str) -> tuple[dict[str, Any], list[Writer]]:
@@ -120,13 +150,12 @@ def under_load(topology: Topology, home: Home, mode: str) -> tuple[dict[str, Any
     ]
     with connect.connection(topology, home, "rw") as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS citadelle_flot (at timestamptz)")
-    threads = [threading.Thread(target=writer.run) for writer in writers]
-    for thread in threads:
-        thread.start()
+    for writer in writers:
+        writer.start()
     try:
         return attack(topology, mode), writers
     finally:
         for writer in writers:
-            writer.over.set()
-        for thread in threads:
-            thread.join(30)
+            writer.stop()
+        for writer in writers:
+            writer.join()

@@ -17,7 +17,7 @@ from citadelle.etcd import PATRONI_USER
 from citadelle.settings import Settings
 from citadelle.topology import ETCD, HAPROXY, PG, PGBOUNCER, Topology
 from citadelle.workspace import Home
-from tests.probes import admin, postgres, rest, sqlstate
+from tests.probes import admin, https, postgres, rest, sqlstate
 from tests.probes.sqlstate import Answer
 
 # By the name that the settings give the account; etcd's two have no variable for their user.
@@ -107,7 +107,7 @@ def knock(topology: Topology, home: Home, door: Door, user: str, password: str) 
 
 
 def _etcd(topology: Topology, home: Home, node: str, pair: tuple[str, str]) -> Answer:
-    answer = clients.request(
+    answer = https.request(
         clients.context(home, "dcs-client"),
         "POST",
         topology.address(node, "dcs"),

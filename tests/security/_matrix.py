@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from citadelle import clients
 from citadelle.doors import DOORS, Door, Place
 from citadelle.inventory import Certificate, certificates
 from citadelle.workspace import Home
-from tests.probes import sqlstate, tls
+from tests.probes import https, sqlstate, tls
 from tests.probes.sqlstate import Answer
 from tests.unit import factory
 
@@ -45,7 +44,7 @@ def context(home: Home, door: Door, shown: Path | None = None) -> ssl.SSLContext
 
 def status(proof: ssl.SSLContext, place: Place, path: str = "/") -> int:
     """Return the status that answers a GET."""
-    answer = clients.request(proof, "GET", place.host, place.port, path, server_name=place.node)
+    answer = https.request(proof, "GET", place.host, place.port, path, server_name=place.node)
     return answer.status_code
 
 

@@ -1,12 +1,12 @@
 """A copy of the cluster that these tests may flood, change and break; its wire was watched.
 
-It comes up, under capture, while the tests that only look at the running cluster go on.
+It comes up, under capture, once the tests that only look at the running cluster are over: beside
+them, it would take the time that some of them measure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -30,7 +30,7 @@ class Copy:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what needs the copy last: the copy needs a minute to come."""
+    """Put what needs the copy last: from then on, two clusters share the machine."""
     items.sort(key=_needs_copy)
 
 
@@ -38,27 +38,14 @@ def _needs_copy(item: pytest.Item) -> bool:
     return "copy" in getattr(item, "fixturenames", ())
 
 
-@pytest.fixture(scope="session", autouse=True)
-def coming(request: pytest.FixtureRequest) -> Iterator[Future[Copy] | None]:
-    """Begin to bring the copy up as soon as the session starts, if any test needs it."""
-    if not any(_needs_copy(item) for item in request.session.items):
-        yield None
-        return
+@pytest.fixture(scope="session")
+def copy() -> Iterator[Copy]:
+    """Bring the copy up and judge its wire, for the first test that needs it and all after it."""
     topology, place = sandbox.prepare("security")
     try:
-        with ThreadPoolExecutor(max_workers=1) as background:
-            yield background.submit(
-                lambda: Copy(topology, place, prove.run(topology, place, REPORTS))
-            )
+        yield Copy(topology, place, prove.run(topology, place, REPORTS))
     finally:
         sandbox.remove(place)
-
-
-@pytest.fixture(scope="session")
-def copy(coming: Future[Copy] | None) -> Copy:
-    """Wait until the copy is up and its wire is judged."""
-    assert coming is not None
-    return coming.result()
 
 
 @pytest.fixture(scope="module")

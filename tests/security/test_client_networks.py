@@ -181,10 +181,11 @@ def _await_log(topology: Topology, nodes: tuple[str, ...], wanted: object) -> No
 
 @pytest.fixture(scope="module")
 def strict(copy: Copy) -> Iterator[Topology]:
-    """Mandatory pooling, by .env alone."""
+    """Mandatory pooling, by .env alone; then what these tests changed is put back."""
     apply(copy, POOLING="strict", PG_HBA_EXTRA="")
     yield Topology(settings.load(copy.home.env_file))
     apply(copy, POOLING="souple")
+    lifecycle.wait_settled(Topology(settings.load(copy.home.env_file)), copy.home)
 
 
 @pytest.mark.parametrize("port", ["haproxy_rw_port", "haproxy_ro_port"])
@@ -208,8 +209,3 @@ def test_strict_pooling_lets_the_application_in_by_the_pooler(
     answer = _client.ask(strict, copy.home, source, pooler, port, QUERY)
 
     assert answer.row == [str(strict.address(pooler, "pool")), strict.settings.app_user]
-
-
-def test_copy_is_healthy_afterwards(copy: Copy) -> None:
-    """What these tests changed is put back."""
-    lifecycle.wait_settled(Topology(settings.load(copy.home.env_file)), copy.home)

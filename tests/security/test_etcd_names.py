@@ -12,13 +12,13 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from citadelle import clients, pki_files
+from citadelle import pki_files
 from citadelle.doors import Door, Place
 from citadelle.etcd import PATRONI_USER
 from citadelle.inventory import PLANES
 from citadelle.topology import Topology
 from citadelle.workspace import Home
-from tests.probes import minted
+from tests.probes import https, minted
 from tests.probes.tls import judgement
 from tests.security import _minted
 from tests.security._matrix import CERTIFICATES, OPEN, every, named
@@ -54,7 +54,7 @@ def test_user_s_name_in_another_plane_is_no_login(
 
 def _read(tls: ssl.SSLContext, place: Place) -> tuple[int, str]:
     """Ask a member for a key without a user; return the status and etcd's own words."""
-    answer = clients.request(
+    answer = https.request(
         tls,
         "POST",
         place.host,

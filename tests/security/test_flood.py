@@ -44,13 +44,14 @@ def test_writers_see_no_error(attacked: Attacked, mode: str) -> None:
     """By the pooler and directly, by a kept connection and by a new one for each write."""
     _, writers = attacked(mode)
 
-    assert {w.service: w.errors for w in writers if w.errors} == {}
+    assert {f"{w.service}, {w.kept=}": w.errors for w in writers if w.errors} == {}
 
 
 @pytest.mark.parametrize("mode", _flood.MODES)
 def test_writers_never_wait_long(attacked: Attacked, mode: str) -> None:
-    """Writes go on during the whole flood."""
+    """Writes go on during the whole flood, to its end."""
     _, writers = attacked(mode)
+    assert [f"{w.service}, {w.kept=}" for w in writers if w.stuck()] == []
     gaps = {f"{w.service}, {w.kept=}": w.longest_gap() for w in writers}
 
     assert {path: gap for path, gap in gaps.items() if gap > GAP_SECONDS} == {}

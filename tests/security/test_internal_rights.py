@@ -37,7 +37,9 @@ STATEMENTS = {
     "change a password": 'ALTER ROLE "{app}" PASSWORD NULL',
     "run a program": "COPY (SELECT 1) TO PROGRAM 'true'",
     "write a file": "COPY (SELECT 1) TO '/run/postgresql/probe'",
-    "end a session": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity LIMIT 1",
+    "end a session": (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{postgres}'"
+    ),
     "reload": "SELECT pg_reload_conf()",
     "promote": "SELECT pg_promote()",
 }

@@ -50,7 +50,9 @@ def _check(topology: Topology, home: Home, container: Container, network: str) -
     uid = reader(container.role)
     argv = ["run", "--rm", "--interactive", network, "--read-only", "--cap-drop=ALL"]
     argv += [f"--user={uid}", "--tmpfs=/run/haproxy", f"--tmpfs={PLACE}:mode=0700,uid={uid}"]
-    unpack = f"tar -x -C {PLACE} --strip-components=1 --delay-directory-restore"
+    # Its directories are read-only, and an account 0 without rights cannot write there: they are
+    # made first, and left as they are.
+    unpack = f"mkdir {PLACE}/tls && tar -x -C {PLACE} --strip-components=1 --no-overwrite-dir"
     files = delivery.tar(topology, home, [container])
     try:
         engine.docker(

@@ -6,7 +6,12 @@ child (patroni/__main__.py). From inside, a kernel lets nobody kill or stop proc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from citadelle import engine
+from citadelle.errors import CitadelleError
+from citadelle.progress import wait_until
 
 # Basic regular expressions on a process's command line, its arguments separated by blanks.
 PATRONI = "^/opt/patroni/bin/python3 /opt/patroni/bin/patroni "
@@ -27,6 +32,8 @@ for directory in /proc/[0-9]*; do
 done
 [ -n "$reached" ]
 """
+# The engine notes the end of a container in milliseconds, on a busy machine in seconds.
+END_SECONDS = 10.0
 POSTMASTER = f'read -r pid < {PGDATA}/postmaster.pid && kill -KILL "$pid"'
 
 
@@ -41,6 +48,23 @@ def each(container: str, pattern: str, *command: str, user: str = "", needed: bo
     engine.docker("exec", *options, container, "sh", "-c", EACH, "sh", pattern, reached, *command)
 
 
+@contextmanager
+def _may_end(container: str) -> Iterator[None]:
+    """Take the end of the container for success: it takes the shell with it, mid-sentence."""
+    before = _life(container)
+    try:
+        yield
+    except CitadelleError as error:
+        said = str(error)
+        wait_until(lambda: said if _life(container) == before else None, container, END_SECONDS)
+
+
+def _life(container: str) -> tuple[bool, str]:
+    """Return whether the container runs, and since when."""
+    state = engine.inspect("container", container)[0]["State"]
+    return state["Running"], state["StartedAt"]
+
+
 def kill_postmaster(container: str) -> None:
     """SIGKILL to PostgreSQL's first process, as the account that it runs under."""
     engine.execute(container, "sh", "-c", POSTMASTER)
@@ -48,7 +72,8 @@ def kill_postmaster(container: str) -> None:
 
 def kill_patroni(container: str) -> None:
     """SIGKILL to Patroni's daemon; its init, unless stopped, ends the container then."""
-    each(container, PATRONI, "kill", "-KILL")
+    with _may_end(container):
+        each(container, PATRONI, "kill", "-KILL")
 
 
 def freeze_patroni(container: str) -> None:
@@ -63,7 +88,8 @@ def thaw(container: str) -> None:
 
 def crash_haproxy(container: str, user: str) -> None:
     """SIGKILL to HAProxy's worker: its master gives up, the engine starts the container again."""
-    each(container, HAPROXY, "kill", "-KILL", user=user)
+    with _may_end(container):
+        each(container, HAPROXY, "kill", "-KILL", user=user)
 
 
 def reload_haproxy(container: str) -> None:

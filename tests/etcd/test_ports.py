@@ -15,11 +15,21 @@ from citadelle.workspace import Home
 from tests.conftest import Containers
 from tests.probes import tls
 
+# Without a DNS in network `dcs`, looking a name up takes etcd twenty seconds.
+LOOKUP_SECONDS = 60.0
 
-def _get(topology: Topology, port: int, context: ssl.SSLContext, node: str) -> str:
+
+def _get(
+    topology: Topology,
+    port: int,
+    context: ssl.SSLContext,
+    node: str,
+    seconds: float = tls.ANSWER_SECONDS,
+) -> str:
     """Ask for what both doors answer to whoever passes their TLS; return its first line."""
     request = f"GET /version HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n\r\n".encode()
-    answer = tls.answer(str(topology.address(node, "dcs")), port, request, context, node)
+    place = str(topology.address(node, "dcs"))
+    answer = tls.answer(place, port, request, context, node, seconds)
     return answer.decode(errors="replace").partition("\r\n")[0]
 
 
@@ -53,7 +63,8 @@ def test_stolen_member_certificate_is_useless_elsewhere(topology: Topology, home
     """
     context = tls.context(home, "dcs-peer", home.pki / "dcs-peer" / ETCD[1])
     try:
-        served = _get(topology, topology.settings.etcd_peer_port, context, ETCD[0])
+        port = topology.settings.etcd_peer_port
+        served = _get(topology, port, context, ETCD[0], LOOKUP_SECONDS)
     except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):
         served = ""
     assert served == ""

@@ -48,6 +48,7 @@ def answer(
     payload: bytes,
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
+    seconds: float = ANSWER_SECONDS,
 ) -> bytes:
     """Send bytes (inside TLS if given a context) and return the first answer, empty if closed.
 
@@ -56,7 +57,7 @@ def answer(
         TimeoutError: when the connection stays open without an answer.
     """
     with (
-        socket.create_connection((host, port), ANSWER_SECONDS) as raw,
+        socket.create_connection((host, port), seconds) as raw,
         tls.wrap_socket(raw, server_hostname=server_name) if tls else raw as connection,
     ):
         connection.sendall(payload)

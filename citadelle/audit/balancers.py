@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 import httpx
@@ -13,8 +13,10 @@ from citadelle.audit import versions
 from citadelle.audit.control import Cluster, Control, Finding
 from citadelle.audit.probes import answer_in_clear, startup
 from citadelle.audit.reads import container, everywhere, inside, inside_command, judged
+from citadelle.errors import CitadelleError
 from citadelle.topology import GATEWAYS, HAPROXY
 
+Faults = Callable[[str], Iterable[str]]
 ALL = (*HAPROXY, *GATEWAYS)
 FILE = "/etc/citadelle/haproxy.cfg"
 SOCKET = "/run/haproxy/stats.sock"
@@ -24,13 +26,32 @@ ON_THIS_MACHINE = ("unix@", "abns@", "127.0.0.1:")
 
 
 def _lines(cluster: Cluster, name: str) -> list[str]:
-    """Return the configuration that the process was started with, comments aside."""
+    """Return the configuration file, comments aside; `_unread` says whether it is in force."""
     found = (line.strip() for line in inside(cluster, name, "cat", FILE).splitlines())
     return [line for line in found if line and not line.startswith("#")]
 
 
-def _file_command(cluster: Cluster, words: str) -> str:
-    return inside_command(cluster, ALL[0], "grep", "--extended-regexp", words, FILE)
+def _unread(cluster: Cluster, name: str) -> Iterator[str]:
+    """Yield a fault when the file changed after the process that serves had read it.
+
+    HAProxy's master replaces its worker at a reload, and keeps the old one when the new file is
+    wrong (management guide, 4): the socket is the worker's, its start is when it read the file.
+    Both times are the kernel's, in whole seconds.
+    """
+    changed = int(inside(cluster, name, "stat", "--format=%Z", FILE))
+    said = inside(cluster, name, "sh", "-c", f"echo show info | socat - {SOCKET}")
+    started = re.search(r"^Start_time_sec: (\d+)$", said, re.MULTILINE)
+    if started is None:
+        raise CitadelleError(f"{name} : HAProxy ne dit pas quand il a démarré")
+    if changed > int(started.group(1)):
+        yield "haproxy.cfg a changé depuis que le processus l'a lu (« invoke restart »)"
+
+
+def _in_file(cluster: Cluster, faults: Faults, good: str, words: str) -> Finding:
+    """Judge every file by its lines; they only count when they are those in force."""
+    found = everywhere(ALL, lambda name: [*_unread(cluster, name), *faults(name)])
+    command = inside_command(cluster, ALL[0], "grep", "--extended-regexp", words, FILE)
+    return judged(found, f"{', '.join(ALL)} : {good}", command)
 
 
 def _proven(cluster: Cluster) -> Finding:
@@ -45,8 +66,8 @@ def _proven(cluster: Cluster) -> Finding:
             if "verify required" not in line or (verb == "server" and "verifyhost" not in line):
                 yield f"pair non vérifié : {line}"
 
-    good = f"{', '.join(ALL)} : verify required partout, verifyhost vers les serveurs"
-    return judged(everywhere(ALL, faults), good, _file_command(cluster, "^ *(bind|server)"))
+    good = "verify required partout, verifyhost vers les serveurs"
+    return _in_file(cluster, faults, good, "^ *(bind|server)")
 
 
 def _encrypted(cluster: Cluster) -> Finding:
@@ -57,8 +78,7 @@ def _encrypted(cluster: Cluster) -> Finding:
             if outside and "ssl" not in words:
                 yield f"en clair sur le réseau : {line}"
 
-    good = f"{', '.join(ALL)} : tout serveur hors de la machine est joint en TLS"
-    return judged(everywhere(ALL, faults), good, _file_command(cluster, "^ *server"))
+    return _in_file(cluster, faults, "tout serveur hors de la machine est en TLS", "^ *server")
 
 
 def _minimum(cluster: Cluster) -> Finding:
@@ -73,8 +93,8 @@ def _minimum(cluster: Cluster) -> Finding:
             f"exception : {line}" for line in lines if re.search(r"ssl-max-ver|tlsv1[01]", line)
         )
 
-    good = f"{', '.join(ALL)} : ssl-min-ver TLSv1.3 dans les deux sens"
-    return judged(everywhere(ALL, faults), good, _file_command(cluster, "ssl-(min|max)-ver"))
+    good = "ssl-min-ver TLSv1.3 dans les deux sens"
+    return _in_file(cluster, faults, good, "ssl-(min|max)-ver")
 
 
 def _stats_socket(cluster: Cluster) -> Finding:

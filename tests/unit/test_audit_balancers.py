@@ -9,6 +9,7 @@ import pytest
 from citadelle import render
 from citadelle.audit import balancers
 from citadelle.audit.control import Cluster
+from citadelle.errors import CitadelleError
 from citadelle.topology import CONTAINERS, HAPROXY
 from citadelle.workspace import Home
 from tests.unit import factory
@@ -20,14 +21,24 @@ FILES = {
     if c.name in balancers.ALL
 }
 READ_FROM_FILE = ("HA-01", "HA-02", "HA-03")
+# When the worker started, in the kernel's seconds.
+STARTED = 1_795_882_986
 
 
 def failing(
-    monkeypatch: pytest.MonkeyPatch, name: str = "", old: str = "", new: str = ""
+    monkeypatch: pytest.MonkeyPatch,
+    name: str = "",
+    old: str = "",
+    new: str = "",
+    changed: int = STARTED,
 ) -> set[str]:
-    """Return the controls that fail when one container's file was changed."""
+    """Return the controls that fail when one container's file was changed, and when it was."""
 
-    def inside(_cluster: Cluster, asked: str, *_argv: str) -> str:
+    def inside(_cluster: Cluster, asked: str, *argv: str) -> str:
+        if argv[0] == "stat":
+            return f"{changed if asked == name else STARTED}\n"
+        if argv[0] == "sh":
+            return f"Uptime_sec: 7\nStart_time_sec: {STARTED}\n"
         text = FILES[asked]
         assert asked != name or old in text
         return text.replace(old, new) if asked == name else text
@@ -66,3 +77,18 @@ def test_server_in_clear_is_seen(monkeypatch: pytest.MonkeyPatch, name: str) -> 
     """A server on the network, reached without TLS."""
     line = "    server clair 192.0.2.1:5432\n"
     assert failing(monkeypatch, name, "backend rw\n", f"backend rw\n{line}") == {"HA-02"}
+
+
+@pytest.mark.parametrize("name", balancers.ALL)
+def test_file_that_was_not_read_is_seen(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Good lines say nothing of a worker that still goes by those of before."""
+    assert failing(monkeypatch, name, changed=STARTED + 1) == set(READ_FROM_FILE)
+
+
+def test_worker_that_hides_its_start_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be compared cannot be verified."""
+    monkeypatch.setattr(balancers, "inside", lambda *argv: "7" if "stat" in argv else "")
+    (control,) = [c for c in balancers.CONTROLS if c.identifier == "HA-01"]
+
+    with pytest.raises(CitadelleError, match="ne dit pas quand il a démarré"):
+        control.check(Cluster(TOPOLOGY, Home(Path("/nowhere"))))

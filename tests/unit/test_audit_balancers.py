@@ -63,6 +63,16 @@ def test_our_files_pass(monkeypatch: pytest.MonkeyPatch) -> None:
         (" verifyhost ", " # ", "HA-01"),
         ("ssl-min-ver TLSv1.3", "ssl-min-ver TLSv1.2", "HA-03"),
         ("ssl-default-server-options", "# ssl-default-server-options", "HA-03"),
+        ("verify required", "# verify required", "HA-01"),
+        ("ssl-min-ver TLSv1.3", "ssl-min-ver TLSv1.3 ssl-max-ver TLSv1.2", "HA-03"),
+        ("ssl-min-ver TLSv1.3", "ssl-min-ver TLSv1.3 no-tlsv13", "HA-03"),
+        ("ssl-min-ver TLSv1.3\n", "ssl-min-ver TLSv1.3 ssl-min-ver TLSv1.0\n", "HA-03"),
+        (" ssl crt ", " ssl ssl-min-ver TLSv1.2 crt ", "HA-03"),
+        (" ssl crt ", " ssl ssl-min-ver TLSv1.0 ssl-max-ver TLSv1.2 crt ", "HA-03"),
+        (" ssl crt ", " ssl ssl-max-ver TLSv1.2 crt ", "HA-03"),
+        (" ssl crt ", " ssl no-tlsv13 crt ", "HA-03"),
+        (" ssl crt ", " ssl force-tlsv12 crt ", "HA-03"),
+        ("\ndefaults\n", "\ndefaults\n    default-server ssl-min-ver TLSv1.1\n", "HA-03"),
     ],
 )
 def test_weakened_file_is_seen(
@@ -92,3 +102,15 @@ def test_worker_that_hides_its_start_is_no_success(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(CitadelleError, match="ne dit pas quand il a démarré"):
         control.check(Cluster(TOPOLOGY, Home(Path("/nowhere"))))
+
+
+@pytest.mark.parametrize("name", balancers.ALL)
+def test_empty_file_is_no_success(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Nothing read is not nothing wrong."""
+    assert failing(monkeypatch, name, FILES[name], "") == set(READ_FROM_FILE)
+
+
+@pytest.mark.parametrize("name", balancers.ALL)
+def test_file_without_tls_is_no_success(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A control with no line to judge has proven nothing."""
+    assert "HA-01" in failing(monkeypatch, name, " ssl crt ", " crt ")

@@ -34,16 +34,31 @@ COMMON = {
 }
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, node: str = "", **changes: str) -> set[str]:
-    """Return the controls that fail when one node runs with other values."""
+KEYS = "400 902 /etc/citadelle/tls/pg-server.key\n400 902 /etc/citadelle/tls/rewind.key\n"
+DIRECTORY = "700 902\n"
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch,
+    node: str = "",
+    *,
+    keys: str = KEYS,
+    directory: str = DIRECTORY,
+    files: tuple[str, ...] = (),
+    **changes: str,
+) -> set[str]:
+    """Return the controls that fail when one node runs with other values, or other files."""
 
     def sql(_cluster: Cluster, asked: str, query: str, _database: str = "") -> tuple[str, ...]:
         listening = {"listen_addresses": f"127.0.0.1,{TOPOLOGY.address(asked, 'pg')}"}
         found = COMMON | listening | (changes if asked == node else {})
-        return tuple(f"{k}={v}" for k, v in found.items()) if "pg_settings" in query else ()
+        if "pg_file_settings" in query:
+            return files if asked == node else ()
+        return tuple(f"{k}={v}" for k, v in found.items())
 
-    def inside(_cluster: Cluster, _node: str, *argv: str) -> str:
-        return "700 902\n" if argv[0] == "stat" else "400 902 /etc/citadelle/tls/pg-server.key\n"
+    def inside(_cluster: Cluster, asked: str, *argv: str) -> str:
+        sound, found = (DIRECTORY, directory) if argv[0] == "stat" else (KEYS, keys)
+        return found if asked == node else sound
 
     monkeypatch.setattr(reads, "sql", sql)
     monkeypatch.setattr(parameters, "sql", sql)
@@ -78,6 +93,7 @@ def test_our_settings_pass(monkeypatch: pytest.MonkeyPatch) -> None:
         ("log_hostname", "on", "PG-21"),
         ("fsync", "off", "PG-22"),
         ("authentication_timeout", "60", "PG-23"),
+        ("wal_receiver_timeout", "0", "PG-23"),
         ("server_version", "17.9", "PG-24"),
     ],
 )
@@ -86,6 +102,44 @@ def test_weaker_setting_is_seen(
 ) -> None:
     """On whatever node: the one that is forgotten is the one that is promoted."""
     assert failing(monkeypatch, node, **{name: value}) == {control}
+
+
+@pytest.mark.parametrize("node", PG)
+def test_line_of_alter_system_is_seen(monkeypatch: pytest.MonkeyPatch, node: str) -> None:
+    """Left from before it was refused, or in error: the file is not what runs."""
+    assert failing(monkeypatch, node, files=("fsync fixé par ALTER SYSTEM",)) == {"PG-15"}
+
+
+@pytest.mark.parametrize("node", PG)
+@pytest.mark.parametrize(
+    "keys",
+    [
+        KEYS.replace("400 902 /etc/citadelle/tls/rewind", "440 902 /etc/citadelle/tls/rewind"),
+        KEYS.replace("400 902 /etc/citadelle/tls/rewind", "400 0 /etc/citadelle/tls/rewind"),
+        "",
+    ],
+)
+def test_key_that_another_may_read_is_seen(
+    monkeypatch: pytest.MonkeyPatch, node: str, keys: str
+) -> None:
+    """A mode, an account; no key at all is no success."""
+    assert failing(monkeypatch, node, keys=keys) == {"PG-12"}
+
+
+def test_keys_among_the_data_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The role that rewinds reads whatever is there."""
+    place = "/etc/citadelle/tls/pgdata"
+
+    assert failing(monkeypatch, PG[2], data_directory=place) == {"PG-12"}
+
+
+@pytest.mark.parametrize("node", PG)
+@pytest.mark.parametrize("directory", ["750 902\n", "700 0\n", "\n"])
+def test_data_that_another_may_read_are_seen(
+    monkeypatch: pytest.MonkeyPatch, node: str, directory: str
+) -> None:
+    """Mode and account of the directory."""
+    assert failing(monkeypatch, node, directory=directory) == {"PG-25"}
 
 
 # What the primary answers, by query and database: the application's has the lookup function.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 import httpx
@@ -13,68 +13,110 @@ from citadelle.audit import versions
 from citadelle.audit.control import Cluster, Control, Finding
 from citadelle.audit.probes import answer_in_clear, startup
 from citadelle.audit.reads import container, everywhere, inside, inside_command, judged
+from citadelle.errors import CitadelleError
 from citadelle.topology import GATEWAYS, HAPROXY
 
+Faults = Callable[[str], Iterable[str]]
 ALL = (*HAPROXY, *GATEWAYS)
 FILE = "/etc/citadelle/haproxy.cfg"
 SOCKET = "/run/haproxy/stats.sock"
 # SHA-512 crypt (crypt(5)): what a stolen configuration gives is not a password.
 HASHED = re.compile(r"user \S+ password \$6\$")
+SERVER = "server"
+DEFAULTS = ("ssl-default-bind-options", "ssl-default-server-options")
+MINIMUM = "ssl-min-ver TLSv1.3"
+# What a single line (bind, server, default-server) may say of versions; it wins over the two above
+# (configuration manual, 5.1 and 5.2).
+VERSIONS = re.compile(r"(?<!\S)(ssl-(?:min|max)-ver \S+|no-tlsv13|force-(?:ssl|tls)v\d+)(?!\S)")
 ON_THIS_MACHINE = ("unix@", "abns@", "127.0.0.1:")
 
 
 def _lines(cluster: Cluster, name: str) -> list[str]:
-    """Return the configuration that the process was started with, comments aside."""
-    found = (line.strip() for line in inside(cluster, name, "cat", FILE).splitlines())
-    return [line for line in found if line and not line.startswith("#")]
+    """Return the configuration file, comments aside; `_unread` says whether it is in force."""
+    text = inside(cluster, name, "cat", FILE)
+    found = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return [line for line in found if line]
 
 
-def _file_command(cluster: Cluster, words: str) -> str:
-    return inside_command(cluster, ALL[0], "grep", "--extended-regexp", words, FILE)
+def _unread(cluster: Cluster, name: str) -> Iterator[str]:
+    """Yield a fault when the file changed after the process that serves had read it.
+
+    HAProxy's master replaces its worker at a reload, and keeps the old one when the new file is
+    wrong (management guide, 4): the socket is the worker's, its start is when it read the file.
+    Both times are the kernel's, in whole seconds.
+    """
+    changed = int(inside(cluster, name, "stat", "--format=%Z", FILE))
+    said = inside(cluster, name, "sh", "-c", f"echo show info | socat - {SOCKET}")
+    started = re.search(r"^Start_time_sec: (\d+)$", said, re.MULTILINE)
+    if started is None:
+        raise CitadelleError(f"{name} : HAProxy ne dit pas quand il a démarré")
+    if changed > int(started.group(1)):
+        yield "haproxy.cfg a changé depuis que le processus l'a lu (« invoke restart »)"
+
+
+def _in_file(cluster: Cluster, faults: Faults, good: str, words: str) -> Finding:
+    """Judge every file by its lines; they only count when they are those in force."""
+    found = everywhere(ALL, lambda name: [*_unread(cluster, name), *faults(name)])
+    command = inside_command(cluster, ALL[0], "grep", "--extended-regexp", words, FILE)
+    return judged(found, f"{', '.join(ALL)} : {good}", command)
 
 
 def _proven(cluster: Cluster) -> Finding:
     admin = f":{cluster.topology.settings.haproxy_admin_port}"
 
     def faults(name: str) -> Iterator[str]:
-        for line in _lines(cluster, name):
-            verb, place = [*line.split(), "", ""][:2]
-            # The administration page's visitors are people, with a password.
-            if " ssl " not in line or verb not in ("bind", "server") or place.endswith(admin):
-                continue
-            if "verify required" not in line or (verb == "server" and "verifyhost" not in line):
+        # The administration page's visitors are people, with a password.
+        lines = [line for line in _speaking_tls(cluster, name) if not _place(line).endswith(admin)]
+        for line in lines:
+            server = line.split()[0] == SERVER
+            if "verify required" not in line or (server and "verifyhost" not in line):
                 yield f"pair non vérifié : {line}"
+        if not lines:
+            yield "aucune ligne « ssl » dans haproxy.cfg"
 
-    good = f"{', '.join(ALL)} : verify required partout, verifyhost vers les serveurs"
-    return judged(everywhere(ALL, faults), good, _file_command(cluster, "^ *(bind|server)"))
+    good = "verify required partout, verifyhost vers les serveurs"
+    return _in_file(cluster, faults, good, "^ *(bind|server)")
+
+
+def _speaking_tls(cluster: Cluster, name: str) -> list[str]:
+    lines = (line for line in _lines(cluster, name) if line.split()[0] in ("bind", SERVER))
+    return [line for line in lines if "ssl" in line.split()]
+
+
+def _place(line: str) -> str:
+    """Return a bind's address, a server's name."""
+    return [*line.split(), ""][1]
 
 
 def _encrypted(cluster: Cluster) -> Finding:
     def faults(name: str) -> Iterator[str]:
-        for line in _lines(cluster, name):
-            words = [*line.split(), "", "", ""]
-            outside = words[0] == "server" and not words[2].startswith(ON_THIS_MACHINE)
+        servers = [words for line in _lines(cluster, name) if (words := line.split())[0] == SERVER]
+        for words in servers:
+            outside = not [*words, "", ""][2].startswith(ON_THIS_MACHINE)
             if outside and "ssl" not in words:
-                yield f"en clair sur le réseau : {line}"
+                yield f"en clair sur le réseau : {' '.join(words)}"
+        if not servers:
+            yield "aucune ligne « server » dans haproxy.cfg"
 
-    good = f"{', '.join(ALL)} : tout serveur hors de la machine est joint en TLS"
-    return judged(everywhere(ALL, faults), good, _file_command(cluster, "^ *server"))
+    return _in_file(cluster, faults, "tout serveur hors de la machine est en TLS", "^ *server")
 
 
 def _minimum(cluster: Cluster) -> Finding:
-    wanted = ("ssl-default-bind-options", "ssl-default-server-options")
-
     def faults(name: str) -> Iterator[str]:
         lines = _lines(cluster, name)
-        for option in wanted:
-            if not any(line.startswith(option) and "ssl-min-ver TLSv1.3" in line for line in lines):
-                yield f"{option} sans « ssl-min-ver TLSv1.3 »"
-        yield from (
-            f"exception : {line}" for line in lines if re.search(r"ssl-max-ver|tlsv1[01]", line)
-        )
+        for option in DEFAULTS:
+            if not any(line.startswith(f"{option} ") and MINIMUM in line for line in lines):
+                yield f"{option} sans « {MINIMUM} »"
+        yield from (f"exception : {line}" for line in lines if _other_versions(line))
 
-    good = f"{', '.join(ALL)} : ssl-min-ver TLSv1.3 dans les deux sens"
-    return judged(everywhere(ALL, faults), good, _file_command(cluster, "ssl-(min|max)-ver"))
+    good = f"{MINIMUM} dans les deux sens, aucune ligne n'en dit une autre"
+    return _in_file(cluster, faults, good, "ssl-m(in|ax)-ver|no-tlsv|force-")
+
+
+def _other_versions(line: str) -> list[str]:
+    """Return what a line says of TLS versions besides the two lines that hold for all."""
+    allowed = (MINIMUM,) if line.startswith(DEFAULTS) else ()
+    return [words for words in VERSIONS.findall(line) if words not in allowed]
 
 
 def _stats_socket(cluster: Cluster) -> Finding:

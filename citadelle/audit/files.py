@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import (
@@ -158,6 +158,18 @@ def misplaced(container: Container, files: Iterable[File], expected: set[str]) -
             paths.add(file.path)
     for path in sorted(paths ^ expected):
         yield f"{container.name}:{path} : {'en trop' if path in paths else 'manque'}"
+
+
+def altered(
+    container: Container, files: Iterable[File], expected: Mapping[str, bytes]
+) -> Iterator[str]:
+    """Yield delivered files that miss, or whose content is not what would be delivered now."""
+    found = {file.path: file.content for file in files if file.regular}
+    for path, content in sorted(expected.items()):
+        if path not in found:
+            yield f"{container.name}:{path} : manque"
+        elif found[path] != content:
+            yield f"{container.name}:{path} : autre contenu que celui du dépôt et de .env"
 
 
 def misheld(

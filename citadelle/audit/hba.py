@@ -1,4 +1,8 @@
-"""pg_hba.conf as each PostgreSQL read it: who may enter from where, by what proof."""
+"""pg_hba.conf of each PostgreSQL: who may enter from where, by what proof.
+
+The view reads the file, not what was loaded (manual, 52.10): that these are the rules in force
+is asked apart, by every control.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,15 @@ SELECT concat_ws('|', line_number, coalesce(error, ''), coalesce(type, ''),
 FROM pg_hba_file_rules ORDER BY line_number;
 """
 SHOWN_QUERY = "SELECT * FROM pg_hba_file_rules ORDER BY line_number"
+# As citadelle/reload.py does: `change` is when the file was written, and a file that was there
+# before the server started is older than what it loaded. In whole seconds: a change within the
+# second of the last reading passes.
+UNREAD = """
+SELECT 'pg_hba.conf changé le ' || date_trunc('second', file.change)
+    || ', après sa dernière lecture : ces règles ne sont pas celles en vigueur'
+FROM pg_stat_file(current_setting('hba_file')) AS file
+WHERE file.change > pg_conf_load_time();
+"""
 TCP = ("host", "hostssl")
 HOST_MASK = "255.255.255.255"
 # SCRAM (RFC 7677) or a certificate over TCP, the system account over the socket; or a refusal.
@@ -86,7 +99,9 @@ def _pattern(words: tuple[str, ...]) -> bool:
 
 
 def _check(cluster: Cluster, good: str, faults: list[str]) -> Finding:
-    return judged(faults, f"{', '.join(PG)} : {good}", sql_command(cluster, PG[0], SHOWN_QUERY))
+    unread = everywhere(PG, lambda node: (row for row in sql(cluster, node, UNREAD) if row))
+    command = sql_command(cluster, PG[0], SHOWN_QUERY)
+    return judged([*unread, *faults], f"{', '.join(PG)} : {good}", command)
 
 
 def _encrypted(cluster: Cluster) -> Finding:

@@ -16,7 +16,7 @@ from citadelle import engine
 from citadelle.audit import versions
 from citadelle.audit.control import Cluster, Control, Finding
 from citadelle.audit.patroni import PYTHON, curl
-from citadelle.audit.poolers import login_command, refused
+from citadelle.audit.poolers import WRONG_PASSWORD, login_command, refused, wrong_password
 from citadelle.audit.reads import (
     answer,
     container,
@@ -28,6 +28,7 @@ from citadelle.audit.reads import (
     parameters,
     parameters_command,
 )
+from citadelle.errors import CitadelleError
 from citadelle.inventory import PLANES
 from citadelle.topology import ETCD, PG, PGBOUNCER
 
@@ -170,11 +171,18 @@ def _opens(key: bytes) -> bool:
 
 
 def _names(cluster: Cluster) -> Finding:
-    """Two refused logins to each pooler: a name that does not exist, a password that is wrong."""
+    """Two refused logins to each pooler: a name that does not exist, a password that is wrong.
+
+    The deviation accepts that they differ, nothing more: when either is let in, or does not
+    answer, there is nothing to compare.
+    """
 
     def faults(node: str) -> Iterator[str]:
         unknown = refused(cluster, node, user="audit-inconnu")
-        wrong = refused(cluster, node, password="audit-mot-de-passe-faux")  # noqa: S106  # no secret
+        wrong = wrong_password(cluster, node)
+        if not unknown or WRONG_PASSWORD not in wrong:
+            said = f"nom inconnu : {unknown or 'entré'} ; mot de passe faux : {wrong or 'entré'}"
+            raise CitadelleError(f"{node} : pas deux refus à comparer ({said})")
         if unknown != wrong:
             yield f"nom inconnu : « {unknown} » ; mot de passe faux : « {wrong} »"
 

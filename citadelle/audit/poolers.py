@@ -30,6 +30,9 @@ SERVERS = {
     "server_tls_ca_file": f"{KEYS}/ca-server.crt",
     "server_tls_cert_file": f"{KEYS}/pg-client.crt",
 }
+# What PgBouncer says to a password that SCRAM does not prove. Any other words mean that nobody
+# looked at it: a line « trust » of pgbouncer_hba.conf, which SHOW CONFIG does not show.
+WRONG_PASSWORD = "SASL authentication failed"  # noqa: S105  # no secret
 TRACES = {"log_connections": "1", "log_disconnections": "1", "log_pooler_errors": "1"}
 
 
@@ -52,28 +55,46 @@ def _command(cluster: Cluster) -> str:
     return inside_command(cluster, PGBOUNCER[0], *_console(cluster))
 
 
-def _set(wanted: Callable[[Cluster], Mapping[str, str]]) -> Check:
+def _set(expected: Mapping[str, str]) -> Check:
     """Return a check that every pooler runs with these values."""
 
     def check(cluster: Cluster) -> Finding:
-        expected = wanted(cluster)
-
-        def faults(node: str) -> Iterator[str]:
-            found = configuration(cluster, node)
-            for name, value in expected.items():
-                if found.get(name) != value:
-                    yield f"{name} = « {found.get(name, 'absent')} » (attendu : « {value} »)"
-
-        good = ", ".join(f"{name} = « {value} »" for name, value in expected.items())
-        return judged(everywhere(PGBOUNCER, faults), good, _command(cluster))
+        faults = everywhere(PGBOUNCER, lambda node: _differences(cluster, node, expected))
+        return judged(faults, _shown(expected), _command(cluster))
 
     return check
 
 
-def _proofs(cluster: Cluster) -> Mapping[str, str]:
+def _differences(cluster: Cluster, node: str, expected: Mapping[str, str]) -> Iterator[str]:
+    found = configuration(cluster, node)
+    for name, value in expected.items():
+        if found.get(name) != value:
+            yield f"{name} = « {found.get(name, 'absent')} » (attendu : « {value} »)"
+
+
+def _shown(expected: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = « {value} »" for name, value in expected.items())
+
+
+def _proofs(cluster: Cluster) -> Finding:
+    expected = _accounts(cluster)
+
+    def faults(node: str) -> Iterator[str]:
+        yield from _differences(cluster, node, expected)
+        said = wrong_password(cluster, node)
+        if WRONG_PASSWORD not in said:
+            yield f"mot de passe faux : {said or 'entré'}"
+
+    good = f"{_shown(expected)} ; mot de passe faux : « {WRONG_PASSWORD} »"
+    return judged(everywhere(PGBOUNCER, faults), good, _command(cluster))
+
+
+def _accounts(cluster: Cluster) -> Mapping[str, str]:
     s = cluster.topology.settings
     return {
         "auth_type": "hba",
+        "auth_hba_file": "/etc/citadelle/pgbouncer_hba.conf",
+        "auth_file": "/etc/citadelle/userlist.txt",
         "auth_user": s.pgbouncer_auth_user,
         "auth_query": "SELECT usename, passwd FROM citadelle.pgbouncer_lookup($1)",
         "admin_users": s.pgbouncer_admin_user,
@@ -92,6 +113,11 @@ def refused(cluster: Cluster, node: str, **changes: str) -> str:
     except psycopg.OperationalError as error:
         return str(error).strip().splitlines()[-1].rpartition("failed: ")[2]
     return ""
+
+
+def wrong_password(cluster: Cluster, node: str) -> str:
+    """Return PgBouncer's answer to the application with a password that is not its own."""
+    return refused(cluster, node, password="audit-mot-de-passe-faux")  # noqa: S106  # no secret
 
 
 def login_command(cluster: Cluster, words: str) -> str:
@@ -151,12 +177,12 @@ def _version(cluster: Cluster) -> Finding:
 
 
 CONTROLS = (
-    Control("PB-01", "Clients en TLS 1.3 seulement", (), _set(lambda _c: CLIENTS)),
-    Control("PB-02", "PostgreSQL vérifié de bout en bout", (), _set(lambda _c: SERVERS)),
-    Control("PB-03", "Preuves et comptes exacts", (), _set(_proofs)),
+    Control("PB-01", "Clients en TLS 1.3 seulement", (), _set(CLIENTS)),
+    Control("PB-02", "PostgreSQL vérifié de bout en bout", (), _set(SERVERS)),
+    Control("PB-03", "Preuves et comptes exacts", (), _proofs),
     Control("PB-04", "Le superutilisateur n'entre pas", (), _superuser),
     Control("PB-05", "Rien en clair", (), _clear),
     Control("PB-06", "La recherche des empreintes ne se détourne pas", (), _search_path),
-    Control("PB-07", "Connexions et erreurs tracées", (), _set(lambda _c: TRACES)),
+    Control("PB-07", "Connexions et erreurs tracées", (), _set(TRACES)),
     Control("PB-08", "Version corrigée de PgBouncer", (), _version),
 )

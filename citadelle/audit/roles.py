@@ -40,10 +40,16 @@ PUBLIC_SCHEMAS = """
 SELECT n.nspname || ' : CREATE' FROM pg_namespace n, aclexplode(n.nspacl) a
 WHERE a.grantee = 0 AND a.privilege_type = 'CREATE';
 """
-# C functions, foreign servers and subscriptions reach outside of the database.
+# C functions, foreign servers and subscriptions reach outside of the database. Those C functions
+# that are PostgreSQL's own were made with the cluster (FirstNormalObjectId, access/transam.h); by
+# their number, not by their schema: a superuser's may lie in pg_catalog too.
 FOREIGN = """
 SELECT 'langage ' || lanname FROM pg_language
     WHERE lanname NOT IN ('internal', 'c', 'sql', 'plpgsql')
+UNION ALL SELECT 'fonction C ' || p.oid::regprocedure
+    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    WHERE l.lanname = 'c' AND p.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 UNION ALL SELECT 'extension ' || extname FROM pg_extension
     WHERE extname NOT IN ('plpgsql', 'pg_stat_statements')
 UNION ALL SELECT 'serveur étranger ' || srvname FROM pg_foreign_server
@@ -76,18 +82,25 @@ def _only(query: str, allowed: Callable[[Cluster], Collection[str]], good: str) 
 
 
 def _nowhere(query: str, good: str, allowed: Callable[[Cluster], Collection[str]]) -> Check:
-    """Return a check that in no database one query gives rows beyond the allowed ones."""
+    """Return a check that in no database one query gives rows beyond the allowed ones.
+
+    The application's must be among those that were read, and have these.
+    """
 
     def check(cluster: Cluster) -> Finding:
-        node = leader(cluster)
-        databases = sql(cluster, node, DATABASES)
+        node, application = leader(cluster), cluster.topology.settings.app_database
+        databases = [name for name in sql(cluster, node, DATABASES) if name]
+        found = {name: sql(cluster, node, query, name) for name in databases}
         faults = [
             f"{database} : {row}"
-            for database in databases
-            for row in sql(cluster, node, query, database)
+            for database, rows in found.items()
+            for row in rows
             if row and row not in allowed(cluster)
         ]
-        application = cluster.topology.settings.app_database
+        if application not in found:
+            faults.append(f"{application} : base non lue")
+        missing = set(allowed(cluster)) - set(found.get(application, ()))
+        faults += [f"{application} : absent : {row}" for row in sorted(missing)]
         command = _command(cluster, node, query, application)
         return judged(faults, f"{', '.join(databases)} : {good}", command)
 
@@ -156,7 +169,9 @@ CONTROLS = (
         "PG-36",
         "Aucun code ni lien vers l'extérieur",
         (),
-        _nowhere(FOREIGN, "ni langage, extension, serveur étranger ou souscription", _nothing),
+        _nowhere(
+            FOREIGN, "ni langage, fonction C, extension, serveur étranger ou souscription", _nothing
+        ),
     ),
     Control(
         "PG-37",

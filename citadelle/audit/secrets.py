@@ -159,6 +159,21 @@ def _modes(cluster: Cluster) -> Finding:
     return judged(faults(), good, _volumes(cluster))
 
 
+def _contents(cluster: Cluster) -> Finding:
+    found = files.delivered(cluster)
+
+    def faults() -> Iterator[str]:
+        for r in delivery.READERS:
+            expected = delivery.files(cluster.topology, r, cluster.home)
+            yield from files.altered(r, found[r.name], expected)
+        # Made for other files: what the volume holds now is not what the process read.
+        for name in delivery.pending(cluster.topology, cluster.home):
+            yield f"{name} : démarré avec d'autres fichiers (« invoke up »)"
+
+    good = f"{len(found)} volumes : ce que donnent le dépôt, .env et build/pki, lu par tous"
+    return judged(faults(), good, _volumes(cluster))
+
+
 def _leaf_keys(cluster: Cluster) -> Finding:
     owners = files.owners(cluster.topology)
     faults = files.strange_keys(files.delivered(cluster), files.keys_of(cluster.home), owners)
@@ -195,4 +210,5 @@ CONTROLS = (
     Control("SE-09", "Fichiers livrés : modes, comptes, liste", (), _modes),
     Control("SE-10", "Chaque clé privée chez son seul conteneur", (), _leaf_keys),
     Control("SE-11", "Aucune clé d'autorité dans un conteneur", (), _authority_keys),
+    Control("SE-12", "Fichiers livrés : leur contenu est celui du dépôt", (), _contents),
 )

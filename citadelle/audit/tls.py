@@ -162,8 +162,11 @@ def _ports(cluster: Cluster) -> Finding:
         found = probes.listeners(cluster, name)
         for address, port in sorted(found - wanted[name]):
             yield f"écoute sur {address}:{port}"
+        # A table that says nothing was not read, or is another network's.
+        for address, port in sorted(wanted[name] - found):
+            yield f"n'écoute pas sur {address}:{port}"
 
-    good = f"{', '.join(wanted)} : rien que les ports de docs/flux.md"
+    good = f"{', '.join(wanted)} : les ports de docs/flux.md (TCP), rien d'autre"
     command = inside_command(cluster, ETCD[0], "cat", "/proc/net/tcp")
     return judged(everywhere(wanted, faults), good, command)
 
@@ -191,5 +194,5 @@ CONTROLS = (
     Control("TL-04", "Le certificat d'un autre plan n'ouvre rien", (), _other_planes),
     Control("TL-05", "Chaque porte sert le certificat prévu", (), _served),
     Control("TL-06", "Rien ne répond en clair", (), _clear),
-    Control("TL-07", "Aucun port d'écoute de plus", (), _ports),
+    Control("TL-07", "Les ports TCP prévus, aucun de plus", (), _ports),
 )

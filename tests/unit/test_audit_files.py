@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from citadelle import delivery
-from citadelle.audit import files, haystacks, streams
+from citadelle.audit import files, haystacks, secrets, streams
 from citadelle.audit.control import Cluster
 from citadelle.audit.files import Delivered, File
 from citadelle.credentials import CREDENTIALS, DOORS, held_by
@@ -89,6 +89,76 @@ def test_secret_at_the_wrong_place_is_reported(found: Delivered) -> None:
     extra = replace(FILE, path="oubli", content=value.encode())
     faults = list(files.misheld(PG1, [*found["pg1"], extra], NEEDLES))
     assert faults == ["APP_PASSWORD en clair dans pg1:oubli"]
+
+
+@every_reader
+def test_delivered_contents_are_the_repository_s(
+    found: Delivered, ready_home: Home, reader: Container
+) -> None:
+    """No rule cries wolf: rendered files, certificates, keys."""
+    expected = delivery.files(CLUSTER, reader, ready_home)
+    assert list(files.altered(reader, found[reader.name], expected)) == []
+
+
+def contents(
+    monkeypatch: pytest.MonkeyPatch, home: Home, volumes: Delivered, *pending: str
+) -> list[str]:
+    """Return what SE-12 says of these volumes, when some containers were made for others."""
+    monkeypatch.setattr(files, "delivered", lambda _: volumes)
+    monkeypatch.setattr(delivery, "pending", lambda *_: list(pending))
+    (control,) = [c for c in secrets.CONTROLS if c.identifier == "SE-12"]
+    finding = control.check(Cluster(CLUSTER, home))
+    return [] if finding.ok else finding.seen.splitlines()
+
+
+def test_delivered_volumes_pass(
+    monkeypatch: pytest.MonkeyPatch, found: Delivered, ready_home: Home
+) -> None:
+    """The failures below are those of one change."""
+    assert contents(monkeypatch, ready_home, found) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("pgbouncer1", "pgbouncer_hba.conf"),
+        ("pgbouncer2-net", "nftables.conf"),
+        ("haproxy1", "haproxy.cfg"),
+        ("pg3-gw", "haproxy.cfg"),
+        ("pg2", "pg_hba.conf"),
+        ("etcd3", "etcd.yml"),
+        ("tools", "pgpass"),
+        ("pg1", "tls/pg-server.crt"),
+    ],
+)
+def test_file_changed_in_its_volume_is_seen(
+    monkeypatch: pytest.MonkeyPatch, found: Delivered, ready_home: Home, name: str, path: str
+) -> None:
+    """One word more, in any reader's volume: a line « trust », a rule that lets all through."""
+    changed = [replace(f, content=b"x" + f.content) if f.path == path else f for f in found[name]]
+    volumes = {**found, name: tuple(changed)}
+
+    assert contents(monkeypatch, ready_home, volumes) == [
+        f"{name}:{path} : autre contenu que celui du dépôt et de .env"
+    ]
+
+
+def test_file_that_misses_is_seen(
+    monkeypatch: pytest.MonkeyPatch, found: Delivered, ready_home: Home
+) -> None:
+    """Nothing read is not nothing wrong."""
+    said = contents(monkeypatch, ready_home, {**found, "pgbouncer1-net": ()})
+
+    assert said == ["pgbouncer1-net:nftables.conf : manque"]
+
+
+def test_container_made_for_other_files_is_seen(
+    monkeypatch: pytest.MonkeyPatch, found: Delivered, ready_home: Home
+) -> None:
+    """Delivered, and not read: PgBouncer and the packet filter read their files at their start."""
+    said = contents(monkeypatch, ready_home, found, "pgbouncer2")
+
+    assert said == ["pgbouncer2 : démarré avec d'autres fichiers (« invoke up »)"]
 
 
 def test_absent_secret_is_reported(found: Delivered) -> None:

@@ -36,10 +36,21 @@ GOOD = [
 EVERYBODY = "hostssl|all|all|10.0.0.0|255.0.0.0|scram-sha-256|"
 
 
-def faults(monkeypatch: pytest.MonkeyPatch, lines: list[str], error: str = "") -> set[str]:
-    """Return the controls that fail on a file of these lines; the first may be in error."""
+def faults(
+    monkeypatch: pytest.MonkeyPatch, lines: list[str], error: str = "", unread: str = ""
+) -> set[str]:
+    """Return the controls that fail on a file of these lines; the first may be in error.
+
+    ``unread`` is the node that did not read its file again.
+    """
     rows = [f"{n}|{'' if n > 1 else error}|{line}" for n, line in enumerate(lines, 1)]
-    monkeypatch.setattr(hba, "sql", lambda *_: tuple(rows))
+
+    def sql(_cluster: Cluster, node: str, query: str) -> tuple[str, ...]:
+        if query == hba.UNREAD:
+            return ("pg_hba.conf changé",) if node == unread else ("",)
+        return tuple(rows)
+
+    monkeypatch.setattr(hba, "sql", sql)
     cluster = Cluster(TOPOLOGY, Home(Path("/nowhere")))
     return {c.identifier for c in hba.CONTROLS if not c.check(cluster).ok}
 
@@ -92,6 +103,12 @@ def test_line_in_error_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "PG-06" in faults(monkeypatch, ["||||||", *GOOD], error="invalid IP address")
 
 
+@pytest.mark.parametrize("node", PG)
+def test_file_that_was_not_read_is_seen(monkeypatch: pytest.MonkeyPatch, node: str) -> None:
+    """Good lines say nothing of a server that still goes by those of before."""
+    assert faults(monkeypatch, GOOD, unread=node) == {c.identifier for c in hba.CONTROLS}
+
+
 def test_empty_file_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing read is not nothing wrong."""
     assert "PG-06" in faults(monkeypatch, [])
@@ -101,8 +118,9 @@ def test_each_node_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """One open node is enough for a thief."""
     bad = GOOD[:-1]
 
-    def sql(_cluster: Cluster, node: str, _query: str) -> tuple[str, ...]:
-        return tuple(f"1||{line}" for line in (bad if node == PG[-1] else GOOD))
+    def sql(_cluster: Cluster, node: str, query: str) -> tuple[str, ...]:
+        lines = (bad if node == PG[-1] else GOOD) if query == hba.QUERY else ()
+        return tuple(f"1||{line}" for line in lines)
 
     monkeypatch.setattr(hba, "sql", sql)
     (control,) = [c for c in hba.CONTROLS if c.identifier == "PG-06"]

@@ -21,6 +21,7 @@ from tests.probes.tls import named
 from tests.unit.pki_home import CLUSTER
 
 Answer = Callable[[socket.socket], None]
+Places = frozenset[tuple[str, int]]
 HELLO = b"HTTP/1.0 200 OK\r\n\r\n"
 CLIENTS = named("etcd-client")
 
@@ -124,17 +125,41 @@ def test_clear_text_listener_is_seen(monkeypatch: pytest.MonkeyPatch, ready_home
     assert finding.seen == f"{entrance} : réponse en clair"
 
 
-def test_port_too_many_is_seen(monkeypatch: pytest.MonkeyPatch, ready_home: Home) -> None:
-    """A listener that no flow of the table explains."""
-    expected = tls.expected_ports(Cluster(CLUSTER, ready_home))
+def ports(
+    monkeypatch: pytest.MonkeyPatch, node: str, change: Callable[[Places], Places]
+) -> list[str]:
+    """Return what TL-07 says when one node listens on something else than it must."""
+    cluster = Cluster(CLUSTER, Home(Path()))
+    expected = tls.expected_ports(cluster)
 
-    def listeners(_cluster: Cluster, name: str) -> frozenset[tuple[str, int]]:
-        return expected[name] | ({("0.0.0.0", 2381)} if name == ETCD[1] else set())  # noqa: S104
+    def listeners(_cluster: Cluster, name: str) -> Places:
+        return change(expected[name]) if name == node else expected[name]
 
     monkeypatch.setattr(probes, "listeners", listeners)
     (control,) = [c for c in tls.CONTROLS if c.identifier == "TL-07"]
-    finding = control.check(Cluster(CLUSTER, ready_home))
-    assert finding.seen == f"{ETCD[1]} : écoute sur 0.0.0.0:2381"
+    finding = control.check(cluster)
+    return [] if finding.ok else finding.seen.splitlines()
+
+
+def test_expected_ports_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failures below are those of one change."""
+    assert ports(monkeypatch, ETCD[0], lambda found: found) == []
+
+
+def test_port_too_many_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listener that no flow of the table explains."""
+    said = ports(monkeypatch, ETCD[1], lambda found: found | {("0.0.0.0", 2381)})  # noqa: S104
+
+    assert said == [f"{ETCD[1]} : écoute sur 0.0.0.0:2381"]
+
+
+@pytest.mark.parametrize("node", [*ETCD, *PG, *HAPROXY, *PGBOUNCER])
+def test_empty_table_is_no_success(monkeypatch: pytest.MonkeyPatch, node: str) -> None:
+    """Nothing read is not nothing wrong: what must listen is missed."""
+    said = ports(monkeypatch, node, lambda _: frozenset())
+
+    assert all(f"{node} : n'écoute pas sur " in fault for fault in said)
+    assert len(said) == len(tls.expected_ports(Cluster(CLUSTER, Home(Path())))[node])
 
 
 def test_every_published_port_and_inner_address_is_knocked_on() -> None:

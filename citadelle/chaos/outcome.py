@@ -75,18 +75,19 @@ def _lost_at(verdict: Verdict) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Sight:
-    """What the watcher saw: attempts, acknowledged ones, two primaries at once."""
+    """What the watcher saw: attempts, acknowledged ones, two primaries at once, a promotion."""
 
     samples: int
     acknowledged: int
     dual: int
     examples: tuple[str, ...] = ()
+    promoted: bool = False
 
 
 def sight(judge: Judge) -> Sight:
     """Return the judge's findings."""
     examples = tuple(str(violation) for violation in judge.violations)
-    return Sight(judge.samples, judge.acknowledged, judge.violation_count, examples)
+    return Sight(judge.samples, judge.acknowledged, judge.violation_count, examples, judge.promoted)
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,25 @@ class Outcome:
             return []
         return [f"deux primaires ({self.watch.dual} fois) : {self.watch.examples[0]}"]
 
+    def effect(self) -> list[str]:
+        """Return what the fault was certain to do and did not: then nothing was survived."""
+        fault, gap, found = self.fault, self.pooled.gap, []
+        if fault.promotes is not None and fault.promotes != self.watch.promoted:
+            found.append(
+                "la panne n'a pas eu lieu : aucun primaire n'a été promu"
+                if fault.promotes
+                else "un primaire a été promu, alors que rien ne devait l'être"
+            )
+        if fault.min_gap_seconds is not None and gap is not None and gap < fault.min_gap_seconds:
+            found.append(
+                f"la panne n'a pas eu lieu : {gap:.1f} s sans écriture "
+                f"(au moins {fault.min_gap_seconds:g} s attendues)"
+            )
+        return found
+
     def failures(self) -> list[str]:
         """Return what must not happen in any run, whatever the medians say."""
-        return [*self.lost(), *self.dual(), *self.incidents]
+        return [*self.lost(), *self.dual(), *self.effect(), *self.incidents]
 
     def problems(self) -> list[str]:
         """Return all that is not as it should be; empty when the fault was survived."""
@@ -154,6 +171,8 @@ class Outcome:
             "title": self.fault.title,
             "max_gap_seconds": self.fault.max_gap_seconds,
             "max_pooled_errors": self.fault.max_pooled_errors,
+            "promotes": self.fault.promotes,
+            "min_gap_seconds": self.fault.min_gap_seconds,
             **shown,
             "problems": self.problems(),
         }

@@ -96,7 +96,7 @@ def once(fault: Fault, field: Field, tools: Instruments, hold: float | None = No
             let_pass(TAIL_SECONDS, "Suite de la charge")
         seen = outcome.sight(judge)
     return Outcome(
-        fault=fault,
+        fault=fault.held(hold, field.topology),
         started=started,
         held_seconds=held,
         health_seconds=healthy,

@@ -60,6 +60,11 @@ def test_one_primary_at_a_time(played: Outcome) -> None:
     assert played.dual() == []
 
 
+def test_took_place(played: Outcome) -> None:
+    """What the fault is certain to do was seen: an injection without effect proves nothing."""
+    assert played.effect() == []
+
+
 def test_comes_back_to_health(played: Outcome) -> None:
     """Within the fault's deadline; and the experiment itself went through."""
     assert played.incidents == ()

@@ -16,9 +16,13 @@ from citadelle.chaos.outcome import Entrance, Sight
 from citadelle.chaos.summary import lines
 from citadelle.topology import Topology
 from tests.unit import chaos_lab
-from tests.unit.chaos_lab import QUIET, TOPOLOGY
+from tests.unit.chaos_lab import QUIET, SEEN, TOPOLOGY
 
 TARGET = chaos_lab.fault(max_gap_seconds=4, max_pooled_errors=2)
+PROMOTES = chaos_lab.fault(promotes=True)
+STAYS = chaos_lab.fault(promotes=False)
+STOPS = chaos_lab.fault(min_gap_seconds=1)
+PROMOTED = replace(SEEN, promoted=True)
 BAD = {
     "perdue": ({"pooled": replace(QUIET, lost=1)}, "1 écritures acquittées perdues (pooler)"),
     "perdue en direct": ({"direct": replace(QUIET, lost=2)}, "2 écritures acquittées perdues"),
@@ -29,6 +33,9 @@ BAD = {
     "erreurs": ({"fault": TARGET, "pooled": replace(QUIET, errors={"x": 3})}, "3 erreurs"),
     "deux primaires": ({"watch": Sight(9, 9, 1, ("pg1 après pg2",))}, "deux primaires (1 fois)"),
     "veilleur aveugle": ({"watch": Sight(9, 0, 0)}, "n'a vu aucune écriture"),
+    "sans promotion": ({"fault": PROMOTES}, "aucun primaire n'a été promu"),
+    "promotion": ({"fault": STAYS, "watch": PROMOTED}, "alors que rien ne devait l'être"),
+    "sans coupure": ({"fault": STOPS}, "0.2 s sans écriture (au moins 1 s attendues)"),
     "incident": ({"incidents": ("pas sain",)}, "pas sain"),
 }
 
@@ -44,6 +51,30 @@ def gaps(*seconds: float) -> list[Any]:
 def test_a_fault_that_is_survived() -> None:
     """No problem at all."""
     assert chaos_lab.outcome(fault=TARGET).problems() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fault": PROMOTES, "watch": PROMOTED},
+        {"fault": STAYS},
+        {"fault": STOPS, "pooled": replace(QUIET, gap=1.0)},
+        {"watch": PROMOTED},
+    ],
+    ids=["promotion", "sans promotion", "coupure", "l'une ou l'autre"],
+)
+def test_a_fault_that_had_its_effect(changes: dict[str, Any]) -> None:
+    """It was provoked, and survived."""
+    assert chaos_lab.outcome(**changes).problems() == []
+
+
+def test_no_effect_in_one_run_of_many() -> None:
+    """The median of the others does not provoke it."""
+    runs = [chaos_lab.outcome(fault=PROMOTES, watch=w) for w in (PROMOTED, SEEN, PROMOTED)]
+    (line,) = lines(runs)
+
+    assert line.problems == ("essai 2 : la panne n'a pas eu lieu : aucun primaire n'a été promu",)
+    assert not report.survived(runs)
 
 
 @pytest.mark.parametrize(("changes", "problem"), BAD.values(), ids=BAD)

@@ -251,6 +251,44 @@ def test_an_explicit_duration() -> None:
     assert 0.01 <= found.held_seconds < 60
 
 
+def test_an_injection_that_does_nothing() -> None:
+    """Where a promotion is certain, none seen is a failure: the fault was not provoked."""
+    found = run.once(chaos_lab.fault(promotes=True), chaos_lab.field(), Lab([]).tools())
+
+    assert found.problems() == ["la panne n'a pas eu lieu : aucun primaire n'a été promu"]
+
+
+def test_a_promotion_of_the_judge_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An acknowledgement on a newer timeline, during the fault."""
+    lab, judges = Lab([]), []
+    watching = lab.watching
+
+    @contextmanager
+    def noted() -> Iterator[Judge]:
+        with watching() as judge:
+            judges.append(judge)
+            yield judge
+
+    monkeypatch.setattr(lab, "watching", noted)
+
+    def promote(_field: Field) -> None:
+        judges[0].add(Sample("pg2", 99, 99.1, Outcome.ACKNOWLEDGED, "pg2", 2))
+
+    fault = chaos_lab.fault(promotes=True, inject=promote)
+
+    assert run.once(fault, chaos_lab.field(), lab.tools()).problems() == []
+
+
+@pytest.mark.parametrize(("hold", "promotes"), [(0.01, None), (0.02, True), (0.03, True)])
+def test_cut_short_it_promises_nothing(hold: float, promotes: bool | None) -> None:
+    """`--duration` below a fault's own: the lease may not have ended."""
+    fault = chaos_lab.fault(promotes=True, min_gap_seconds=1, hold_seconds=0.02)
+    judged = run.once(fault, chaos_lab.field(), Lab([]).tools(), hold).fault
+
+    assert judged.promotes is promotes
+    assert (judged.min_gap_seconds is None) == (promotes is None)
+
+
 def test_strict_pooling_is_refused() -> None:
     """The watcher cannot write past the poolers there: it would prove nothing."""
     with pytest.raises(CitadelleError, match="POOLING=strict"):

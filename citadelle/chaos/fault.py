@@ -55,6 +55,11 @@ class Field:
         """The node that was the primary when this was first asked."""
         return _known(Patroni(self.topology, self.home).leader(), "primaire")
 
+    @property
+    def old_primary(self) -> str:
+        """The primary that the fault struck; empty when it never asked who that was."""
+        return str(vars(self).get("primary", ""))
+
     @cached_property
     def standby(self) -> str:
         """The synchronous standby when this was first asked."""
@@ -94,7 +99,8 @@ class Fault:
 
     What must be seen, else nothing was survived: ``promotes`` tells whether a primary begins a
     timeline, ``min_gap_seconds`` for how long at least pooled clients write nothing. None where
-    either may happen.
+    either may happen. ``watched``: the old primary stays within the watcher's reach, who must
+    have asked it while the fault lasted: else nobody knows whether it took writes.
     """
 
     name: str
@@ -113,6 +119,7 @@ class Fault:
     quiet: tuple[str, ...] = ()
     promotes: bool | None = None
     min_gap_seconds: float | None = None
+    watched: bool = False
 
     def hold(self, topology: Topology) -> float:
         """Return how long the fault lasts on this cluster, in seconds."""
@@ -127,8 +134,8 @@ class Fault:
     def held(self, seconds: float | None, topology: Topology) -> Fault:
         """Return the same fault as it is judged when held that long (None: its own duration).
 
-        Undone before its time, it promises no effect: a lease may not even have ended.
+        Undone before its time, it promises nothing: a lease may not even have ended.
         """
         if seconds is None or seconds >= self.hold(topology):
             return self
-        return replace(self, promotes=None, min_gap_seconds=None)
+        return replace(self, promotes=None, min_gap_seconds=None, watched=False)

@@ -41,6 +41,7 @@ FAULTS = (
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
         promotes=True,
+        watched=True,
     ),
     Fault(
         name="primaire-sans-etcd",
@@ -52,6 +53,7 @@ FAULTS = (
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
         promotes=True,
+        watched=True,
     ),
     Fault(
         name="replica-sourd",

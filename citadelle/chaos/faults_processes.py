@@ -63,6 +63,7 @@ FAULTS = (
         past_lease=True,
         max_pooled_errors=IN_FLIGHT,
         promotes=True,
+        watched=True,
     ),
     Fault(
         name="patroni-gele",
@@ -75,5 +76,6 @@ FAULTS = (
         past_lease=True,
         max_pooled_errors=IN_FLIGHT,
         promotes=True,
+        watched=True,
     ),
 )

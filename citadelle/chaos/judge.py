@@ -97,6 +97,11 @@ class Judge:
         with self._lock:
             return {probe for probe, outcome in self.counts if outcome in told}
 
+    def tally(self) -> Counter[tuple[str, Outcome]]:
+        """Return how often each probe had each answer so far."""
+        with self._lock:
+            return self.counts.copy()
+
     @property
     def samples(self) -> int:
         """How many attempts there were."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -10,8 +11,13 @@ from typing import Any
 
 from citadelle.chaos.fault import Fault
 from citadelle.chaos.judge import Judge
+from citadelle.chaos.judge import Outcome as Answer
 from citadelle.stress.result import Result
 from citadelle.stress.verdict import Verdict
+
+# Of the old primary, while the fault lasts: the first may be the last word of a connection that
+# was open when it struck, lost with it.
+REACHED = 2
 
 
 @dataclass(frozen=True)
@@ -75,19 +81,31 @@ def _lost_at(verdict: Verdict) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Sight:
-    """What the watcher saw: attempts, acknowledged ones, two primaries at once, a promotion."""
+    """What the watcher saw: attempts, acknowledged ones, two primaries at once, a promotion.
+
+    ``during`` counts the answers of each probe while the fault lasted.
+    """
 
     samples: int
     acknowledged: int
     dual: int
     examples: tuple[str, ...] = ()
     promoted: bool = False
+    during: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def sight(judge: Judge) -> Sight:
-    """Return the judge's findings."""
+def sight(judge: Judge, during: Counter[tuple[str, Answer]]) -> Sight:
+    """Return the judge's findings, and what the watcher was answered while the fault lasted."""
     examples = tuple(str(violation) for violation in judge.violations)
-    return Sight(judge.samples, judge.acknowledged, judge.violation_count, examples, judge.promoted)
+    probes = sorted({probe for probe, _ in during})
+    return Sight(
+        judge.samples,
+        judge.acknowledged,
+        judge.violation_count,
+        examples,
+        judge.promoted,
+        {name: {a.value: during[name, a] for a in Answer} for name in probes},
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +114,8 @@ class Outcome:
 
     ``health_seconds`` runs from the end of the fault to full health; None when it never came.
     ``incidents`` are what went wrong with the experiment itself, in French. ``foretold`` bounds
-    when lost writes may have been acknowledged, where the fault may lose some.
+    when lost writes may have been acknowledged, where the fault may lose some. ``old_primary`` is
+    the one that the fault struck, if it struck one.
     """
 
     fault: Fault
@@ -109,6 +128,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
     foretold: tuple[float, float] | None = None
+    old_primary: str = ""
 
     def lost(self) -> list[str]:
         """Return what became of acknowledged writes, if anything."""
@@ -123,12 +143,29 @@ class Outcome:
         return found
 
     def dual(self) -> list[str]:
-        """Return the evidence of two primaries, or of a watcher who saw nothing at all."""
+        """Return the evidence of two primaries, or of a watcher who could not have seen them."""
+        if not self.watch.dual:
+            return self.blind()
+        return [
+            f"deux primaires ({self.watch.dual} fois) : {self.watch.examples[0]}",
+            *self.blind(),
+        ]
+
+    def blind(self) -> list[str]:
+        """Return why two primaries might have gone unseen; empty when they could not."""
         if not self.watch.acknowledged:
             return ["le veilleur n'a vu aucune écriture acquittée"]
-        if not self.watch.dual:
+        if not self.fault.watched:
             return []
-        return [f"deux primaires ({self.watch.dual} fois) : {self.watch.examples[0]}"]
+        seen = self.watch.during.get(self.old_primary, {})
+        reached = sum(count for answer, count in seen.items() if answer != Answer.UNREACHABLE)
+        if reached >= REACHED:
+            return []
+        asked, name = sum(seen.values()), self.old_primary or "inconnu"
+        return [
+            f"veilleur aveugle : ancien primaire ({name}) atteint {reached} fois sur {asked} "
+            "pendant la panne"
+        ]
 
     def effect(self) -> list[str]:
         """Return what the fault was certain to do and did not: then nothing was survived."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from citadelle import connect, engine, status
 from citadelle.chaos import mend, outcome
 from citadelle.chaos.fault import Fault, Field
 from citadelle.chaos.judge import Judge
+from citadelle.chaos.judge import Outcome as Answer
 from citadelle.chaos.loads import Loads, loading
 from citadelle.chaos.outcome import Outcome
 from citadelle.chaos.watch import watching
@@ -90,11 +92,11 @@ def once(fault: Fault, field: Field, tools: Instruments, hold: float | None = No
     with tools.watching() as judge:
         with tools.loading() as loads:
             _baseline(judge)
-            held = _suffer(fault, field, loads, incidents, hold)
+            held, during = _suffer(fault, field, loads, judge, incidents, hold)
             healthy = _recover(fault, tools, incidents)
             loads.mark("cluster sain" if healthy is not None else "cluster malsain")
             let_pass(TAIL_SECONDS, "Suite de la charge")
-        seen = outcome.sight(judge)
+        seen = outcome.sight(judge, during)
     return Outcome(
         fault=fault.held(hold, field.topology),
         started=started,
@@ -105,27 +107,40 @@ def once(fault: Fault, field: Field, tools: Instruments, hold: float | None = No
         watch=seen,
         notes=tuple(field.notes),
         foretold=field.foretold,
+        old_primary=field.old_primary,
         incidents=tuple(incidents),
     )
 
 
 def _suffer(
-    fault: Fault, field: Field, loads: Loads, incidents: list[str], hold: float | None
-) -> float:
-    """Provoke the fault, hold it, and undo it whatever happens; return how long it lasted."""
+    fault: Fault,
+    field: Field,
+    loads: Loads,
+    judge: Judge,
+    incidents: list[str],
+    hold: float | None,
+) -> tuple[float, Counter[tuple[str, Answer]]]:
+    """Provoke the fault, hold it, and undo it whatever happens.
+
+    Return how long it lasted, and the watcher's answers once it was there and until it is undone:
+    a healthy primary answered before, and one that is healed answers after.
+    """
     start = time.monotonic()
     field.mark = loads.mark
     loads.mark(fault.title)
+    before = judge.tally()
     try:
         fault.inject(field)
+        before = judge.tally()
         let_pass(fault.hold(field.topology) if hold is None else hold, f"Panne « {fault.name} »")
     except (CitadelleError, psycopg.Error) as error:
         incidents.append(f"injection : {error}")
     finally:
         with uninterrupted():
+            during = judge.tally() - before
             _restore(fault, field, incidents)
     loads.mark("fin de la panne")
-    return time.monotonic() - start
+    return time.monotonic() - start, during
 
 
 def _restore(fault: Fault, field: Field, incidents: list[str]) -> None:

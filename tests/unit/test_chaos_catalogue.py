@@ -91,6 +91,9 @@ CERTAIN = {
     "noeud-prefere-perdu": (True, None),
     "centre-prefere-perdu": (True, None),
 }
+# Those whose old primary goes on within the watcher's reach. Not `pod-gele`: frozen, it answers
+# nobody; nor those that kill or stop it.
+WATCHED = {"patroni-tue-postgres-vivant", "patroni-gele", "pod-isole", "primaire-sans-etcd"}
 # What the short set may hold its faults for, all together (seconds): the rest of ten minutes is
 # some twenty seconds around each fault, and the cluster's own start.
 SHORT_SECONDS = 240
@@ -135,6 +138,12 @@ def test_certain_effects(fault: Fault) -> None:
     expected = CERTAIN.get(fault.name, (None, None))
 
     assert (fault.promotes, fault.min_gap_seconds) == expected
+
+
+@every_fault
+def test_who_must_be_watched(fault: Fault) -> None:
+    """Where a second primary may live, somebody must have asked it."""
+    assert fault.watched == (fault.name in WATCHED)
 
 
 @every_fault

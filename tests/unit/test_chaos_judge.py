@@ -96,6 +96,15 @@ def test_the_count_of_attempts() -> None:
     assert (found.samples, found.acknowledged) == (3, 2)
 
 
+def test_the_answers_of_each_probe() -> None:
+    """As they are at that moment: what comes later changes another count."""
+    judge = judged(OLD, Sample("pg3", 0.0, 0.1, Outcome.REFUSED))
+    before = judge.tally()
+    judge.add(Sample("pg3", 1.0, 1.1, Outcome.UNREACHABLE))
+
+    assert judge.tally() - before == {("pg3", Outcome.UNREACHABLE): 1}
+
+
 def test_memory_is_bounded() -> None:
     """However long two primaries last: all are counted, the first ones kept."""
     samples = itertools.chain([NEW], (ack("pg1", 1, 2.0 + n, 2.1 + n) for n in range(500)))

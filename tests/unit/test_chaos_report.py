@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from citadelle.chaos import chart, command, outcome, report, watch
+from citadelle.chaos.fault import Fault
+from citadelle.chaos.judge import Outcome as Answer
 from citadelle.chaos.outcome import Entrance, Sight
 from citadelle.chaos.summary import lines
 from citadelle.topology import Topology
@@ -22,6 +24,7 @@ TARGET = chaos_lab.fault(max_gap_seconds=4, max_pooled_errors=2)
 PROMOTES = chaos_lab.fault(promotes=True)
 STAYS = chaos_lab.fault(promotes=False)
 STOPS = chaos_lab.fault(min_gap_seconds=1)
+WATCHED = chaos_lab.fault(watched=True)
 PROMOTED = replace(SEEN, promoted=True)
 BAD = {
     "perdue": ({"pooled": replace(QUIET, lost=1)}, "1 écritures acquittées perdues (pooler)"),
@@ -75,6 +78,33 @@ def test_no_effect_in_one_run_of_many() -> None:
 
     assert line.problems == ("essai 2 : la panne n'a pas eu lieu : aucun primaire n'a été promu",)
     assert not report.survived(runs)
+
+
+@pytest.mark.parametrize(
+    ("answers", "blind"),
+    [
+        ({}, True),
+        ({Answer.UNREACHABLE: 14}, True),
+        ({Answer.SILENT: 1, Answer.UNREACHABLE: 13}, True),
+        ({Answer.SILENT: 2, Answer.UNREACHABLE: 100}, False),
+        ({Answer.REFUSED: 5}, False),
+        ({Answer.ACKNOWLEDGED: 30}, False),
+    ],
+    ids=["rien", "injoignable", "coupé en route", "muet", "refus", "acquitte"],
+)
+@pytest.mark.parametrize("fault", [WATCHED, chaos_lab.fault()], ids=["veillée", "non veillée"])
+def test_a_watcher_who_did_not_reach_the_old_primary(
+    answers: dict[str, int], blind: bool, fault: Fault
+) -> None:
+    """He cannot tell that it took no write; the answers of others are no help."""
+    others: dict[str, int] = {Answer.ACKNOWLEDGED: 99}
+    during = {"pg1": answers, "pg2": others}
+    found = chaos_lab.outcome(
+        fault=fault, watch=replace(SEEN, during=during), old_primary="pg1"
+    ).dual()
+
+    assert bool(found) == (blind and fault.watched)
+    assert all("veilleur aveugle : ancien primaire (pg1)" in problem for problem in found)
 
 
 @pytest.mark.parametrize(("changes", "problem"), BAD.values(), ids=BAD)

@@ -37,6 +37,7 @@ class Lab:
     def __init__(self, *health: list[str]) -> None:
         self.health = list(health)
         self.journal: list[str] = []
+        self.judge = Judge()
         # A probe that nobody ever answers.
         self.blind = ""
         self.loads = SimpleNamespace(
@@ -58,7 +59,7 @@ class Lab:
     def watching(self) -> Iterator[Judge]:
         """See enough acknowledged writes at once."""
         self.journal.append("veilleur")
-        judge = Judge()
+        self.judge = judge = Judge()
         for n in range(run.BASELINE_WRITES):
             judge.add(Sample("pg1", n, n + 0.1, Outcome.ACKNOWLEDGED, "pg1", 1))
         for probe in {*PG, *HAPROXY} - {"pg1", self.blind}:
@@ -78,6 +79,10 @@ class Lab:
             yield self.loads
         finally:
             self.journal.append("fin charges")
+
+    def seen(self, sample: Sample) -> Callable[..., None]:
+        """Return an action during which the watcher is answered this."""
+        return lambda *_: self.judge.add(sample)
 
     def note(self, word: str) -> Callable[[Field], None]:
         """Return an action that only notes that it was done."""
@@ -258,35 +263,48 @@ def test_an_injection_that_does_nothing() -> None:
     assert found.problems() == ["la panne n'a pas eu lieu : aucun primaire n'a été promu"]
 
 
-def test_a_promotion_of_the_judge_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_promotion_of_the_judge_is_told() -> None:
     """An acknowledgement on a newer timeline, during the fault."""
-    lab, judges = Lab([]), []
-    watching = lab.watching
-
-    @contextmanager
-    def noted() -> Iterator[Judge]:
-        with watching() as judge:
-            judges.append(judge)
-            yield judge
-
-    monkeypatch.setattr(lab, "watching", noted)
-
-    def promote(_field: Field) -> None:
-        judges[0].add(Sample("pg2", 99, 99.1, Outcome.ACKNOWLEDGED, "pg2", 2))
-
-    fault = chaos_lab.fault(promotes=True, inject=promote)
+    lab = Lab([])
+    promotion = lab.seen(Sample("pg2", 99, 99.1, Outcome.ACKNOWLEDGED, "pg2", 2))
+    fault = chaos_lab.fault(promotes=True, inject=promotion)
 
     assert run.once(fault, chaos_lab.field(), lab.tools()).problems() == []
+
+
+@pytest.mark.parametrize("name", ["", "pg1"])
+def test_the_old_primary(name: str) -> None:
+    """As the fault knew it; nobody asks for it when it did not."""
+    field = chaos_lab.field()
+    if name:
+        vars(field)["primary"] = name
+
+    assert run.once(chaos_lab.fault(), field, Lab([]).tools()).old_primary == name
+
+
+def test_answers_while_the_fault_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither those before it struck, nor those once it is undone, tell what happened in it."""
+    lab = Lab([])
+    refused = lab.seen(Sample("pg1", 0, 0.1, Outcome.REFUSED))
+    silent = lab.seen(Sample("pg1", 0, 0.1, Outcome.SILENT))
+    monkeypatch.setattr(run, "let_pass", lambda _s, what: silent() if "Panne" in what else None)
+    fault = chaos_lab.fault(inject=refused, restore=refused)
+    found = run.once(fault, chaos_lab.field(), lab.tools())
+
+    assert {
+        probe: {k: v for k, v in seen.items() if v} for probe, seen in found.watch.during.items()
+    } == {"pg1": {"sans réponse": 1}}
 
 
 @pytest.mark.parametrize(("hold", "promotes"), [(0.01, None), (0.02, True), (0.03, True)])
 def test_cut_short_it_promises_nothing(hold: float, promotes: bool | None) -> None:
     """`--duration` below a fault's own: the lease may not have ended."""
-    fault = chaos_lab.fault(promotes=True, min_gap_seconds=1, hold_seconds=0.02)
+    fault = chaos_lab.fault(promotes=True, min_gap_seconds=1, watched=True, hold_seconds=0.02)
     judged = run.once(fault, chaos_lab.field(), Lab([]).tools(), hold).fault
 
     assert judged.promotes is promotes
     assert (judged.min_gap_seconds is None) == (promotes is None)
+    assert judged.watched == bool(promotes)
 
 
 def test_strict_pooling_is_refused() -> None:

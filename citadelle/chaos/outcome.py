@@ -24,9 +24,10 @@ REACHED = 2
 class Entrance:
     """What the clients of one entrance went through; seconds.
 
-    ``gap`` is the longest time without an acknowledged write; ``errors`` counts those that the
-    application saw, by class, ``phases`` those after each mark until the next one. ``lost_at``
-    are the first and the last moment (seconds since 1970) at which a lost write was acknowledged.
+    ``gap`` is the longest time without an acknowledged write, None when there was none at all;
+    ``errors`` counts those that the application saw, by class, ``phases`` those after each mark
+    until the next one. ``lost_at`` are the first and the last moment (seconds since 1970) at which
+    a lost write was acknowledged.
     ``unknown`` says why the ledger could not be compared.
     """
 
@@ -54,7 +55,7 @@ def entrance(result: Result) -> Entrance:
         phantom=verdict.phantom,
         in_doubt=verdict.doubt,
         writes=result.writes,
-        gap=result.longest_gap_seconds,
+        gap=result.longest_gap_seconds if result.writes else None,
         errors={f"{e.stage} : {e.name}": e.count for e in result.errors},
         phases=phases(result),
         lost_at=_lost_at(verdict),
@@ -134,6 +135,7 @@ class Outcome:
         """Return what became of acknowledged writes, if anything."""
         found = []
         for name, seen in (("pooler", self.pooled), ("direct", self.direct)):
+            found += [] if seen.writes else [f"aucune écriture acquittée ({name}) : rien à perdre"]
             if seen.lost and self.fault.loses_nothing:
                 found.append(f"{seen.lost} écritures acquittées perdues ({name})")
             elif seen.lost and not within(seen.lost_at, self.foretold):
@@ -224,7 +226,7 @@ def within(lost: tuple[float, float] | None, foretold: tuple[float, float] | Non
 
 def missed(fault: Fault, gap: float | None, errors: float) -> list[str]:
     """Return which targets of a fault pooled clients' gap (seconds) and errors do not meet."""
-    found = ["aucune écriture par le pooler"] if gap is None else []
+    found = []
     limit, most = fault.max_gap_seconds, fault.max_pooled_errors
     if gap is not None and limit is not None and gap > limit:
         found.append(f"{gap:.1f} s sans écriture (cible : {limit:g} s)")

@@ -29,6 +29,8 @@ from citadelle.workspace import Home
 READY_SECONDS = 120.0
 # The loads and the watcher are at work: what is seen later is the fault's doing.
 BASELINE_SECONDS = 30.0
+# Each load's first acknowledged write: a pool connects within one.
+FIRST_WRITE_SECONDS = 30.0
 # How long the loads go on once all is well again: errors that come late are seen.
 TAIL_SECONDS = 3.0
 # A wait for time to pass never fails: the deadline is this much later.
@@ -91,7 +93,7 @@ def once(fault: Fault, field: Field, tools: Instruments, hold: float | None = No
     incidents: list[str] = []
     with tools.watching() as judge:
         with tools.loading() as loads:
-            _baseline(judge)
+            _baseline(judge, loads)
             held, during = _suffer(fault, field, loads, judge, incidents, hold)
             healthy = _recover(fault, tools, incidents)
             loads.mark("cluster sain" if healthy is not None else "cluster malsain")
@@ -167,8 +169,11 @@ def _await_health(tools: Instruments, seconds: float, advice: str) -> None:
     wait_until(lambda: "; ".join(tools.problems()) or None, "Cluster sain", seconds, advice)
 
 
-def _baseline(judge: Judge) -> None:
-    """Wait until every place is seen: at rest a replica says no, a load balancer leads on."""
+def _baseline(judge: Judge, loads: Loads) -> None:
+    """Wait until every place is seen: at rest a replica says no, a load balancer leads on.
+
+    And until each load writes: one that never did would have nothing to lose.
+    """
 
     def missing() -> str | None:
         if blind := sorted({*PG, *HAPROXY} - judge.answered):
@@ -176,7 +181,12 @@ def _baseline(judge: Judge) -> None:
         seen = judge.acknowledged
         return None if seen >= BASELINE_WRITES else f"{seen} écritures acquittées"
 
+    def unheard() -> str | None:
+        names = ", ".join(loads.unheard())
+        return f"aucune écriture acquittée ({names})" if names else None
+
     wait_until(missing, "Veilleur à l'œuvre", BASELINE_SECONDS, "Rien n'a été provoqué.")
+    wait_until(unheard, "Charges à l'œuvre", FIRST_WRITE_SECONDS, "Rien n'a été provoqué.")
 
 
 def let_pass(seconds: float, what: str) -> None:

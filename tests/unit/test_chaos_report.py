@@ -26,13 +26,16 @@ STAYS = chaos_lab.fault(promotes=False)
 STOPS = chaos_lab.fault(min_gap_seconds=1)
 WATCHED = chaos_lab.fault(watched=True)
 PROMOTED = replace(SEEN, promoted=True)
+# A load that wrote nothing lost nothing, and met every target.
+NOTHING = replace(QUIET, writes=0, gap=None)
 BAD = {
     "perdue": ({"pooled": replace(QUIET, lost=1)}, "1 écritures acquittées perdues (pooler)"),
     "perdue en direct": ({"direct": replace(QUIET, lost=2)}, "2 écritures acquittées perdues"),
     "fantôme": ({"direct": replace(QUIET, phantom=3)}, "3 écritures fantômes (direct)"),
     "inconnue": ({"pooled": replace(QUIET, unknown="muet")}, "grand livre non comparé"),
     "coupure": ({"fault": TARGET, "pooled": replace(QUIET, gap=4.1)}, "4.1 s sans écriture"),
-    "aucune écriture": ({"pooled": replace(QUIET, gap=None)}, "aucune écriture par le pooler"),
+    "aucune écriture": ({"pooled": NOTHING}, "aucune écriture acquittée (pooler)"),
+    "aucune en direct": ({"direct": NOTHING}, "aucune écriture acquittée (direct)"),
     "erreurs": ({"fault": TARGET, "pooled": replace(QUIET, errors={"x": 3})}, "3 erreurs"),
     "deux primaires": ({"watch": Sight(9, 9, 1, ("pg1 après pg2",))}, "deux primaires (1 fois)"),
     "veilleur aveugle": ({"watch": Sight(9, 0, 0)}, "n'a vu aucune écriture"),
@@ -127,6 +130,21 @@ def test_from_a_load() -> None:
     found = outcome.entrance(chaos_lab.result(lost=1, phantom=2, gap=3.0, errors={"57P01": 4}))
 
     assert found == Entrance(1, 2, 0, 1000, 3.0, {"requête : 57P01": 4})
+
+
+def test_from_a_load_that_wrote_nothing() -> None:
+    """It has no gap: the whole run without a write is not one that some target may bound."""
+    result = replace(chaos_lab.result(gap=3.0), writes=0)
+
+    assert outcome.entrance(result) == Entrance(0, 0, 0, 0, None)
+
+
+def test_a_load_without_a_write_in_one_run_of_many() -> None:
+    """The medians of the others do not hide it."""
+    runs = [chaos_lab.outcome(fault=TARGET), chaos_lab.outcome(fault=TARGET, pooled=NOTHING)]
+    (line,) = lines(runs)
+
+    assert line.problems == ("essai 2 : aucune écriture acquittée (pooler) : rien à perdre",)
 
 
 def test_medians() -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,9 @@ from citadelle.chaos import loads, mend, run
 from citadelle.chaos.fault import Field
 from citadelle.chaos.judge import Judge, Outcome, Sample
 from citadelle.errors import CitadelleError
+from citadelle.stress.ledger import Ledger
+from citadelle.stress.load import Load
+from citadelle.stress.plan import Plan
 from citadelle.topology import HAPROXY, PG
 from tests.unit import chaos_lab, factory
 
@@ -42,6 +46,7 @@ class Lab:
         self.blind = ""
         self.loads = SimpleNamespace(
             mark=lambda _text: None,
+            unheard=list,
             pooled=SimpleNamespace(result=chaos_lab.result()),
             direct=SimpleNamespace(result=chaos_lab.result()),
         )
@@ -149,6 +154,34 @@ def test_blind_probe_provokes_nothing(monkeypatch: pytest.MonkeyPatch, blind: st
     with pytest.raises(CitadelleError, match=f"{blind} : aucune réponse au veilleur"):
         run.once(fault, chaos_lab.field(), lab.tools())
     assert "panne" not in lab.journal
+
+
+def test_a_load_that_does_not_write_provokes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing would be lost of it, whatever the fault did."""
+    monkeypatch.setattr(run, "FIRST_WRITE_SECONDS", 0.01)
+    lab = Lab([])
+    lab.loads.unheard = lambda: ["pooler"]
+    fault = chaos_lab.fault(inject=lab.note("panne"))
+
+    with pytest.raises(CitadelleError, match=r"Charges à l'œuvre.*écriture acquittée \(pooler\)"):
+        run.once(fault, chaos_lab.field(), lab.tools())
+    assert "panne" not in lab.journal
+
+
+@pytest.mark.parametrize(
+    ("pooled", "direct", "unheard"),
+    [(0, 0, ["pooler", "direct"]), (0, 1, ["pooler"]), (1, 0, ["direct"]), (1, 1, [])],
+)
+def test_loads_that_do_not_write_yet(
+    tmp_path: Path, pooled: int, direct: int, unheard: list[str]
+) -> None:
+    """Each by its own entrance: one that writes says nothing of the other."""
+    sides = [Load(Plan(threads=1), Ledger(tmp_path, 1)) for _ in range(2)]
+    for load, writes in zip(sides, (pooled, direct), strict=True):
+        load.recorder.acknowledged = writes
+        load.ledger.close()
+
+    assert loads.Loads(*sides).unheard() == unheard
 
 
 def test_restored_when_the_injection_fails() -> None:

@@ -42,6 +42,11 @@ class Entrance:
     unknown: str = ""
 
     @property
+    def compared(self) -> bool:
+        """Tell whether there were writes, and all were looked for."""
+        return bool(self.writes) and not self.unknown
+
+    @property
     def error_count(self) -> int:
         """Errors of every class."""
         return sum(self.errors.values())

@@ -15,7 +15,7 @@ from citadelle.chaos import chart, command, outcome, report, watch
 from citadelle.chaos.fault import Fault
 from citadelle.chaos.judge import Outcome as Answer
 from citadelle.chaos.outcome import Entrance, Sight
-from citadelle.chaos.summary import lines
+from citadelle.chaos.summary import headlines, lines
 from citadelle.topology import Topology
 from tests.unit import chaos_lab
 from tests.unit.chaos_lab import QUIET, SEEN, TOPOLOGY
@@ -192,6 +192,70 @@ def test_page_is_offline(tmp_path: Path) -> None:
 
     assert re.findall(r"https?://|<script|<link|<img|@import|url\(", page) == []
     assert "<svg" in page
+
+
+KEPT = ("✔ 0 écriture acquittée perdue ou fantôme.", "✔ 0 fois deux primaires à la fois.")
+HEADLINES = {
+    "tout vu": ({}, KEPT),
+    "perdue": (
+        {"direct": replace(QUIET, lost=2, phantom=1)},
+        ("✘ 3 écriture acquittée perdue ou fantôme.", KEPT[1]),
+    ),
+    "deux primaires": (
+        {"watch": Sight(9, 9, 4, ("pg1 après pg2",))},
+        (KEPT[0], "✘ 4 fois deux primaires à la fois."),
+    ),
+    "non comparé": (
+        {"pooled": replace(QUIET, unknown="muet")},
+        ("✘ Non vérifié : 1 grands livres sur 4 non comparés.", KEPT[1]),
+    ),
+    "rien écrit": (
+        {"pooled": NOTHING, "direct": NOTHING},
+        ("✘ Non vérifié : 2 grands livres sur 4 non comparés.", KEPT[1]),
+    ),
+    "perdue et non comparé": (
+        {"pooled": replace(QUIET, unknown="muet"), "direct": replace(QUIET, lost=1)},
+        (
+            "✘ 1 écriture acquittée perdue ou fantôme (1 grands livres sur 4 non comparés).",
+            KEPT[1],
+        ),
+    ),
+    "veilleur sans écriture": (
+        {"watch": Sight(9, 0, 0)},
+        (KEPT[0], "✘ Non vérifié : veilleur aveugle dans 1 essais sur 2."),
+    ),
+    "ancien primaire pas atteint": (
+        {"fault": WATCHED},
+        (KEPT[0], "✘ Non vérifié : veilleur aveugle dans 1 essais sur 2."),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "texts"), HEADLINES.values(), ids=HEADLINES)
+def test_headlines(changes: dict[str, Any], texts: tuple[str, str], tmp_path: Path) -> None:
+    """What was not compared, or not seen, is not said to be right; another run is no help."""
+    runs = [chaos_lab.outcome(), chaos_lab.outcome(**changes)]
+    shown = headlines(lines(runs))
+    page = report.write(TOPOLOGY, runs, tmp_path).read_text()
+
+    assert tuple(headline.text for headline in shown) == texts
+    for headline in shown:
+        assert headline.kept == headline.text.startswith("✔")
+        assert f'<p class="{"ok" if headline.kept else "ko"}">{headline.text}</p>' in page
+
+
+def test_headlines_of_nothing() -> None:
+    """A campaign that played nothing has shown nothing."""
+    assert [headline.kept for headline in headlines([])] == [False, False]
+
+
+def test_cells_of_what_is_not_known(tmp_path: Path) -> None:
+    """Neither a zero nor « non »: in the page and at the operator's terminal."""
+    unknown = chaos_lab.outcome(pooled=replace(QUIET, unknown="muet"), watch=Sight(9, 0, 0))
+    page = report.write(TOPOLOGY, [unknown], tmp_path).read_text()
+
+    assert page.count('<td class="n ko">?') == 3
+    assert list(report.table(lines([unknown])).columns[1].cells) == ["?"]
 
 
 def test_page_escapes_what_it_shows(tmp_path: Path) -> None:

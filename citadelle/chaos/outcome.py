@@ -200,10 +200,14 @@ class Outcome:
         return [*self.failures(), *targets, *self.noise()]
 
     def noise(self) -> list[str]:
-        """Return what pooled clients saw where they must see nothing."""
-        seen = ((name, self.pooled.phases.get(name, 0)) for name in self.fault.quiet)
+        """Return what pooled clients saw where they must see nothing, or that nobody looked."""
+        seen = ((name, self.pooled.phases.get(name)) for name in self.fault.quiet)
         return [
-            f"{errors} erreurs par le pooler après « {name} »" for name, errors in seen if errors
+            f"repère « {name} » absent : les erreurs qui le suivent ne sont pas jugées"
+            if errors is None
+            else f"{errors} erreurs par le pooler après « {name} »"
+            for name, errors in seen
+            if errors != 0
         ]
 
     def as_json(self) -> dict[str, Any]:

@@ -53,8 +53,8 @@ class Result:
 
     @property
     def idle(self) -> tuple[Flow, ...]:
-        """The flows of the table in which no TLS stream was seen."""
-        used = {v.place.flow for v in self.streams if v.kind is Kind.TLS}
+        """The flows of the table in which no stream carried something both ways, under TLS."""
+        used = {v.place.flow for v in self.streams if v.talked}
         return tuple(flow for flow in FLOWS if flow not in used)
 
     @property

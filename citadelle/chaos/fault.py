@@ -55,6 +55,11 @@ class Field:
         """The node that was the primary when this was first asked."""
         return _known(Patroni(self.topology, self.home).leader(), "primaire")
 
+    @property
+    def old_primary(self) -> str:
+        """The primary that the fault struck; empty when it never asked who that was."""
+        return str(vars(self).get("primary", ""))
+
     @cached_property
     def standby(self) -> str:
         """The synchronous standby when this was first asked."""
@@ -91,6 +96,11 @@ class Fault:
     see; both come from the targets of issue 4 and are None where it sets none. A fencer has a
     target of its own, ``fenced_gap_seconds``. They see no error at all after the marks in
     ``quiet``, until the next mark.
+
+    What must be seen, else nothing was survived: ``promotes`` tells whether a primary begins a
+    timeline, ``min_gap_seconds`` for how long at least pooled clients write nothing. None where
+    either may happen. ``watched``: the old primary stays within the watcher's reach, who must
+    have asked it while the fault lasted: else nobody knows whether it took writes.
     """
 
     name: str
@@ -107,12 +117,25 @@ class Fault:
     max_pooled_errors: int | None = None
     loses_nothing: bool = True
     quiet: tuple[str, ...] = ()
+    promotes: bool | None = None
+    min_gap_seconds: float | None = None
+    watched: bool = False
 
     def hold(self, topology: Topology) -> float:
         """Return how long the fault lasts on this cluster, in seconds."""
         return self.hold_seconds + (topology.settings.patroni_ttl if self.past_lease else 0)
 
     def fenced(self) -> Fault:
-        """Return the same fault, as it is judged while a fencer watches."""
+        """Return the same fault, as it is judged while a fencer watches: it shortens gaps."""
         bound = self.max_gap_seconds if self.fenced_gap_seconds is None else self.fenced_gap_seconds
-        return replace(self, title=f"{self.title}, avec le fencer", max_gap_seconds=bound)
+        title = f"{self.title}, avec le fencer"
+        return replace(self, title=title, max_gap_seconds=bound, min_gap_seconds=None)
+
+    def held(self, seconds: float | None, topology: Topology) -> Fault:
+        """Return the same fault as it is judged when held that long (None: its own duration).
+
+        Undone before its time, it promises nothing: a lease may not even have ended.
+        """
+        if seconds is None or seconds >= self.hold(topology):
+            return self
+        return replace(self, promotes=None, min_gap_seconds=None, watched=False)

@@ -53,6 +53,7 @@ FAULTS = (
         hold_seconds=PAST_LEASE_SECONDS + ELECTION_SECONDS,
         past_lease=True,
         max_pooled_errors=IN_FLIGHT,
+        promotes=True,
     ),
     Fault(
         name="etcd-quorum-perdu",
@@ -62,6 +63,7 @@ FAULTS = (
         restore=containers.revive,
         expectation="Le primaire se rétrograde : aucune écriture tant que le quorum manque.",
         hold_seconds=QUORUM_SECONDS,
+        promotes=True,
     ),
     Fault(
         name="etcd-membre-efface",

@@ -8,6 +8,8 @@ from citadelle.chaos.fault import PAST_LEASE_SECONDS, Fault, Field
 # Longer than `wal_sender_timeout` (10 s) and two rounds of Patroni, which then gives up on the
 # silent standby (config/patroni/patroni.yml.j2).
 SILENT_SECONDS = 20.0
+# Half of it: commits wait for as long as the primary believes in the silent standby.
+GIVEN_UP_SECONDS = 5.0
 # Long enough for a few hundred commits over the slow line.
 SLOW_SECONDS = 15.0
 
@@ -38,6 +40,8 @@ FAULTS = (
         expectation="L'ancien primaire n'acquitte plus rien ; le réplica est promu.",
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
+        promotes=True,
+        watched=True,
     ),
     Fault(
         name="primaire-sans-etcd",
@@ -48,6 +52,8 @@ FAULTS = (
         expectation="Il se rétrograde de lui-même avant la fin du bail ; le réplica est promu.",
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
+        promotes=True,
+        watched=True,
     ),
     Fault(
         name="replica-sourd",
@@ -57,6 +63,8 @@ FAULTS = (
         restore=cuts.heal,
         expectation="Pas de bascule : les commits attendent que Patroni renonce à ce réplica.",
         hold_seconds=SILENT_SECONDS,
+        promotes=False,
+        min_gap_seconds=GIVEN_UP_SECONDS,
     ),
     Fault(
         name="reseau-lent",
@@ -66,5 +74,6 @@ FAULTS = (
         restore=cuts.heal,
         expectation="Pas de bascule : chaque commit attend le réplica, donc ralentit.",
         hold_seconds=SLOW_SECONDS,
+        promotes=False,
     ),
 )

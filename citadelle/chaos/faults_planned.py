@@ -30,6 +30,7 @@ FAULTS = (
         expectation="Les clients du pooler attendent un instant et ne voient aucune erreur.",
         max_gap_seconds=PLANNED_GAP_SECONDS,
         max_pooled_errors=0,
+        promotes=True,
     ),
     Fault(
         name="redemarrage-tournant",
@@ -41,5 +42,6 @@ FAULTS = (
         deadline_seconds=REBUILD_SECONDS,
         max_gap_seconds=PLANNED_GAP_SECONDS,
         max_pooled_errors=0,
+        promotes=True,
     ),
 )

@@ -39,6 +39,7 @@ FAULTS = (
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
         max_pooled_errors=IN_FLIGHT,
+        promotes=True,
     ),
     Fault(
         name="pod-tue",
@@ -52,6 +53,7 @@ FAULTS = (
         max_gap_seconds=POD_KILLED_SECONDS,
         fenced_gap_seconds=POD_FENCED_SECONDS,
         max_pooled_errors=IN_FLIGHT,
+        promotes=True,
     ),
     Fault(
         name="pod-arrete",
@@ -63,5 +65,6 @@ FAULTS = (
         hold_seconds=AWAY_SECONDS,
         max_gap_seconds=5,
         max_pooled_errors=IN_FLIGHT,
+        promotes=True,
     ),
 )

@@ -6,6 +6,10 @@ from citadelle.chaos import containers, processes
 from citadelle.chaos.fault import PAST_LEASE_SECONDS, Fault, Field
 from citadelle.chaos.loads import IN_FLIGHT
 
+# A container that ends and starts again, a Patroni that loads and takes a round, a PostgreSQL
+# that recovers: never less, and the same node may then take its own lock again.
+RESTART_SECONDS = 1.0
+
 
 def _kill_postgres(field: Field) -> None:
     processes.kill_postmaster(field.container(field.primary))
@@ -46,6 +50,7 @@ FAULTS = (
         restore=containers.revive,
         expectation="Patroni revient et reprend sa place ; s'il tarde, le bail puis une promotion.",
         max_pooled_errors=IN_FLIGHT,
+        min_gap_seconds=RESTART_SECONDS,
     ),
     Fault(
         name="patroni-tue-postgres-vivant",
@@ -57,6 +62,8 @@ FAULTS = (
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
         max_pooled_errors=IN_FLIGHT,
+        promotes=True,
+        watched=True,
     ),
     Fault(
         name="patroni-gele",
@@ -68,5 +75,7 @@ FAULTS = (
         hold_seconds=PAST_LEASE_SECONDS,
         past_lease=True,
         max_pooled_errors=IN_FLIGHT,
+        promotes=True,
+        watched=True,
     ),
 )

@@ -75,5 +75,6 @@ FAULTS = (
         expectation="Pas de bascule : la porte du pod se rouvre seule, les clients y reviennent.",
         max_gap_seconds=2,
         max_pooled_errors=IN_FLIGHT,
+        promotes=False,
     ),
 )

@@ -86,11 +86,21 @@ class Judge:
         return sum(n for (_, outcome), n in self.counts.items() if outcome is Outcome.ACKNOWLEDGED)
 
     @property
+    def promoted(self) -> bool:
+        """Tell whether writes were acknowledged by two servers, or on two timelines."""
+        return len(self._first_end) > 1
+
+    @property
     def answered(self) -> set[str]:
         """The probes that a server told, at least once, whether it takes writes."""
         told = (Outcome.ACKNOWLEDGED, Outcome.REFUSED)
         with self._lock:
             return {probe for probe, outcome in self.counts if outcome in told}
+
+    def tally(self) -> Counter[tuple[str, Outcome]]:
+        """Return how often each probe had each answer so far."""
+        with self._lock:
+            return self.counts.copy()
 
     @property
     def samples(self) -> int:

@@ -30,6 +30,11 @@ class Loads:
     pooled: Load
     direct: Load
 
+    def unheard(self) -> list[str]:
+        """Return the entrances by which no write was acknowledged yet, in French."""
+        sides = (("pooler", self.pooled), ("direct", self.direct))
+        return [name for name, load in sides if not load.recorder.acknowledged]
+
     def mark(self, text: str) -> None:
         """Put a mark on both time lines."""
         self.pooled.mark(text)

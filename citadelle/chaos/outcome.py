@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -10,17 +11,23 @@ from typing import Any
 
 from citadelle.chaos.fault import Fault
 from citadelle.chaos.judge import Judge
+from citadelle.chaos.judge import Outcome as Answer
 from citadelle.stress.result import Result
 from citadelle.stress.verdict import Verdict
+
+# Of the old primary, while the fault lasts: the first may be the last word of a connection that
+# was open when it struck, lost with it.
+REACHED = 2
 
 
 @dataclass(frozen=True)
 class Entrance:
     """What the clients of one entrance went through; seconds.
 
-    ``gap`` is the longest time without an acknowledged write; ``errors`` counts those that the
-    application saw, by class, ``phases`` those after each mark until the next one. ``lost_at``
-    are the first and the last moment (seconds since 1970) at which a lost write was acknowledged.
+    ``gap`` is the longest time without an acknowledged write, None when there was none at all;
+    ``errors`` counts those that the application saw, by class, ``phases`` those after each mark
+    until the next one. ``lost_at`` are the first and the last moment (seconds since 1970) at which
+    a lost write was acknowledged.
     ``unknown`` says why the ledger could not be compared.
     """
 
@@ -33,6 +40,11 @@ class Entrance:
     phases: Mapping[str, int] = field(default_factory=dict)
     lost_at: tuple[float, float] | None = None
     unknown: str = ""
+
+    @property
+    def compared(self) -> bool:
+        """Tell whether there were writes, and all were looked for."""
+        return bool(self.writes) and not self.unknown
 
     @property
     def error_count(self) -> int:
@@ -48,7 +60,7 @@ def entrance(result: Result) -> Entrance:
         phantom=verdict.phantom,
         in_doubt=verdict.doubt,
         writes=result.writes,
-        gap=result.longest_gap_seconds,
+        gap=result.longest_gap_seconds if result.writes else None,
         errors={f"{e.stage} : {e.name}": e.count for e in result.errors},
         phases=phases(result),
         lost_at=_lost_at(verdict),
@@ -75,18 +87,31 @@ def _lost_at(verdict: Verdict) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Sight:
-    """What the watcher saw: attempts, acknowledged ones, two primaries at once."""
+    """What the watcher saw: attempts, acknowledged ones, two primaries at once, a promotion.
+
+    ``during`` counts the answers of each probe while the fault lasted.
+    """
 
     samples: int
     acknowledged: int
     dual: int
     examples: tuple[str, ...] = ()
+    promoted: bool = False
+    during: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def sight(judge: Judge) -> Sight:
-    """Return the judge's findings."""
+def sight(judge: Judge, during: Counter[tuple[str, Answer]]) -> Sight:
+    """Return the judge's findings, and what the watcher was answered while the fault lasted."""
     examples = tuple(str(violation) for violation in judge.violations)
-    return Sight(judge.samples, judge.acknowledged, judge.violation_count, examples)
+    probes = sorted({probe for probe, _ in during})
+    return Sight(
+        judge.samples,
+        judge.acknowledged,
+        judge.violation_count,
+        examples,
+        judge.promoted,
+        {name: {a.value: during[name, a] for a in Answer} for name in probes},
+    )
 
 
 @dataclass(frozen=True)
@@ -95,7 +120,8 @@ class Outcome:
 
     ``health_seconds`` runs from the end of the fault to full health; None when it never came.
     ``incidents`` are what went wrong with the experiment itself, in French. ``foretold`` bounds
-    when lost writes may have been acknowledged, where the fault may lose some.
+    when lost writes may have been acknowledged, where the fault may lose some. ``old_primary`` is
+    the one that the fault struck, if it struck one.
     """
 
     fault: Fault
@@ -108,11 +134,13 @@ class Outcome:
     notes: tuple[str, ...] = ()
     incidents: tuple[str, ...] = ()
     foretold: tuple[float, float] | None = None
+    old_primary: str = ""
 
     def lost(self) -> list[str]:
         """Return what became of acknowledged writes, if anything."""
         found = []
         for name, seen in (("pooler", self.pooled), ("direct", self.direct)):
+            found += [] if seen.writes else [f"aucune écriture acquittée ({name}) : rien à perdre"]
             if seen.lost and self.fault.loses_nothing:
                 found.append(f"{seen.lost} écritures acquittées perdues ({name})")
             elif seen.lost and not within(seen.lost_at, self.foretold):
@@ -122,16 +150,49 @@ class Outcome:
         return found
 
     def dual(self) -> list[str]:
-        """Return the evidence of two primaries, or of a watcher who saw nothing at all."""
+        """Return the evidence of two primaries, or of a watcher who could not have seen them."""
+        if not self.watch.dual:
+            return self.blind()
+        return [
+            f"deux primaires ({self.watch.dual} fois) : {self.watch.examples[0]}",
+            *self.blind(),
+        ]
+
+    def blind(self) -> list[str]:
+        """Return why two primaries might have gone unseen; empty when they could not."""
         if not self.watch.acknowledged:
             return ["le veilleur n'a vu aucune écriture acquittée"]
-        if not self.watch.dual:
+        if not self.fault.watched:
             return []
-        return [f"deux primaires ({self.watch.dual} fois) : {self.watch.examples[0]}"]
+        seen = self.watch.during.get(self.old_primary, {})
+        reached = sum(count for answer, count in seen.items() if answer != Answer.UNREACHABLE)
+        if reached >= REACHED:
+            return []
+        asked, name = sum(seen.values()), self.old_primary or "inconnu"
+        return [
+            f"veilleur aveugle : ancien primaire ({name}) atteint {reached} fois sur {asked} "
+            "pendant la panne"
+        ]
+
+    def effect(self) -> list[str]:
+        """Return what the fault was certain to do and did not: then nothing was survived."""
+        fault, gap, found = self.fault, self.pooled.gap, []
+        if fault.promotes is not None and fault.promotes != self.watch.promoted:
+            found.append(
+                "la panne n'a pas eu lieu : aucun primaire n'a été promu"
+                if fault.promotes
+                else "un primaire a été promu, alors que rien ne devait l'être"
+            )
+        if fault.min_gap_seconds is not None and gap is not None and gap < fault.min_gap_seconds:
+            found.append(
+                f"la panne n'a pas eu lieu : {gap:.1f} s sans écriture "
+                f"(au moins {fault.min_gap_seconds:g} s attendues)"
+            )
+        return found
 
     def failures(self) -> list[str]:
         """Return what must not happen in any run, whatever the medians say."""
-        return [*self.lost(), *self.dual(), *self.incidents]
+        return [*self.lost(), *self.dual(), *self.effect(), *self.incidents]
 
     def problems(self) -> list[str]:
         """Return all that is not as it should be; empty when the fault was survived."""
@@ -139,10 +200,14 @@ class Outcome:
         return [*self.failures(), *targets, *self.noise()]
 
     def noise(self) -> list[str]:
-        """Return what pooled clients saw where they must see nothing."""
-        seen = ((name, self.pooled.phases.get(name, 0)) for name in self.fault.quiet)
+        """Return what pooled clients saw where they must see nothing, or that nobody looked."""
+        seen = ((name, self.pooled.phases.get(name)) for name in self.fault.quiet)
         return [
-            f"{errors} erreurs par le pooler après « {name} »" for name, errors in seen if errors
+            f"repère « {name} » absent : les erreurs qui le suivent ne sont pas jugées"
+            if errors is None
+            else f"{errors} erreurs par le pooler après « {name} »"
+            for name, errors in seen
+            if errors != 0
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -154,6 +219,8 @@ class Outcome:
             "title": self.fault.title,
             "max_gap_seconds": self.fault.max_gap_seconds,
             "max_pooled_errors": self.fault.max_pooled_errors,
+            "promotes": self.fault.promotes,
+            "min_gap_seconds": self.fault.min_gap_seconds,
             **shown,
             "problems": self.problems(),
         }
@@ -168,7 +235,7 @@ def within(lost: tuple[float, float] | None, foretold: tuple[float, float] | Non
 
 def missed(fault: Fault, gap: float | None, errors: float) -> list[str]:
     """Return which targets of a fault pooled clients' gap (seconds) and errors do not meet."""
-    found = ["aucune écriture par le pooler"] if gap is None else []
+    found = []
     limit, most = fault.max_gap_seconds, fault.max_pooled_errors
     if gap is not None and limit is not None and gap > limit:
         found.append(f"{gap:.1f} s sans écriture (cible : {limit:g} s)")

@@ -16,7 +16,7 @@ from citadelle.chaos import chart
 from citadelle.chaos.catalogue import FAULTS, SHORT
 from citadelle.chaos.loads import THREADS
 from citadelle.chaos.outcome import Outcome
-from citadelle.chaos.summary import Line, lines
+from citadelle.chaos.summary import Line, headlines, lines
 from citadelle.progress import console
 from citadelle.stress.numbers import amount, count
 from citadelle.topology import Topology
@@ -43,7 +43,7 @@ def table(found: Sequence[Line]) -> Table:
     for line in found:
         grid.add_row(
             line.fault.name,
-            str(line.lost + line.phantom),
+            "?" if line.uncompared else str(line.lost + line.phantom),
             amount(line.gap),
             count(line.pooled_errors),
             count(line.direct_errors),
@@ -103,6 +103,7 @@ def as_html(topology: Topology, outcomes: Sequence[Outcome]) -> str:
         cluster=topology.settings.cluster_name,
         date=datetime.now(UTC),
         lines=found,
+        headlines=headlines(found),
         chart=chart.draw(found),
         size=chart,
         samples=sum(o.watch.samples for o in outcomes),

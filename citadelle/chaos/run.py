@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from citadelle import connect, engine, status
 from citadelle.chaos import mend, outcome
 from citadelle.chaos.fault import Fault, Field
 from citadelle.chaos.judge import Judge
+from citadelle.chaos.judge import Outcome as Answer
 from citadelle.chaos.loads import Loads, loading
 from citadelle.chaos.outcome import Outcome
 from citadelle.chaos.watch import watching
@@ -27,6 +29,8 @@ from citadelle.workspace import Home
 READY_SECONDS = 120.0
 # The loads and the watcher are at work: what is seen later is the fault's doing.
 BASELINE_SECONDS = 30.0
+# Each load's first acknowledged write: a pool connects within one.
+FIRST_WRITE_SECONDS = 30.0
 # How long the loads go on once all is well again: errors that come late are seen.
 TAIL_SECONDS = 3.0
 # A wait for time to pass never fails: the deadline is this much later.
@@ -89,14 +93,14 @@ def once(fault: Fault, field: Field, tools: Instruments, hold: float | None = No
     incidents: list[str] = []
     with tools.watching() as judge:
         with tools.loading() as loads:
-            _baseline(judge)
-            held = _suffer(fault, field, loads, incidents, hold)
+            _baseline(judge, loads)
+            held, during = _suffer(fault, field, loads, judge, incidents, hold)
             healthy = _recover(fault, tools, incidents)
             loads.mark("cluster sain" if healthy is not None else "cluster malsain")
             let_pass(TAIL_SECONDS, "Suite de la charge")
-        seen = outcome.sight(judge)
+        seen = outcome.sight(judge, during)
     return Outcome(
-        fault=fault,
+        fault=fault.held(hold, field.topology),
         started=started,
         held_seconds=held,
         health_seconds=healthy,
@@ -105,27 +109,40 @@ def once(fault: Fault, field: Field, tools: Instruments, hold: float | None = No
         watch=seen,
         notes=tuple(field.notes),
         foretold=field.foretold,
+        old_primary=field.old_primary,
         incidents=tuple(incidents),
     )
 
 
 def _suffer(
-    fault: Fault, field: Field, loads: Loads, incidents: list[str], hold: float | None
-) -> float:
-    """Provoke the fault, hold it, and undo it whatever happens; return how long it lasted."""
+    fault: Fault,
+    field: Field,
+    loads: Loads,
+    judge: Judge,
+    incidents: list[str],
+    hold: float | None,
+) -> tuple[float, Counter[tuple[str, Answer]]]:
+    """Provoke the fault, hold it, and undo it whatever happens.
+
+    Return how long it lasted, and the watcher's answers once it was there and until it is undone:
+    a healthy primary answered before, and one that is healed answers after.
+    """
     start = time.monotonic()
     field.mark = loads.mark
     loads.mark(fault.title)
+    before = judge.tally()
     try:
         fault.inject(field)
+        before = judge.tally()
         let_pass(fault.hold(field.topology) if hold is None else hold, f"Panne « {fault.name} »")
     except (CitadelleError, psycopg.Error) as error:
         incidents.append(f"injection : {error}")
     finally:
         with uninterrupted():
+            during = judge.tally() - before
             _restore(fault, field, incidents)
     loads.mark("fin de la panne")
-    return time.monotonic() - start
+    return time.monotonic() - start, during
 
 
 def _restore(fault: Fault, field: Field, incidents: list[str]) -> None:
@@ -152,8 +169,11 @@ def _await_health(tools: Instruments, seconds: float, advice: str) -> None:
     wait_until(lambda: "; ".join(tools.problems()) or None, "Cluster sain", seconds, advice)
 
 
-def _baseline(judge: Judge) -> None:
-    """Wait until every place is seen: at rest a replica says no, a load balancer leads on."""
+def _baseline(judge: Judge, loads: Loads) -> None:
+    """Wait until every place is seen: at rest a replica says no, a load balancer leads on.
+
+    And until each load writes: one that never did would have nothing to lose.
+    """
 
     def missing() -> str | None:
         if blind := sorted({*PG, *HAPROXY} - judge.answered):
@@ -161,7 +181,12 @@ def _baseline(judge: Judge) -> None:
         seen = judge.acknowledged
         return None if seen >= BASELINE_WRITES else f"{seen} écritures acquittées"
 
+    def unheard() -> str | None:
+        names = ", ".join(loads.unheard())
+        return f"aucune écriture acquittée ({names})" if names else None
+
     wait_until(missing, "Veilleur à l'œuvre", BASELINE_SECONDS, "Rien n'a été provoqué.")
+    wait_until(unheard, "Charges à l'œuvre", FIRST_WRITE_SECONDS, "Rien n'a été provoqué.")
 
 
 def let_pass(seconds: float, what: str) -> None:

@@ -17,7 +17,8 @@ class Line:
     """One fault over its runs; times in seconds, None when no run has any.
 
     ``gap``, ``health`` and the numbers of errors are medians; ``worst_gap`` is the longest of
-    all; ``lost``, ``phantom`` and ``dual`` are sums over both entrances and all runs.
+    all; ``lost``, ``phantom`` and ``dual`` are sums over both entrances and all runs, but for
+    ``uncompared`` ledgers and for runs whose watcher was ``blind``, of which nothing is known.
     ``problems``: targets are judged on the medians, failures one by one.
     """
 
@@ -26,6 +27,8 @@ class Line:
     lost: int
     phantom: int
     dual: int
+    uncompared: int
+    blind: int
     gap: float | None
     worst_gap: float | None
     direct_gap: float | None
@@ -41,6 +44,45 @@ class Line:
         """Return the line as plain JSON values."""
         found = {name: value for name, value in vars(self).items() if name != "fault"}
         return {"name": self.fault.name, "title": self.fault.title, **found}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One promise over all faults: kept, broken, or not verified."""
+
+    kept: bool
+    text: str
+
+
+def headlines(found: Sequence[Line]) -> tuple[Headline, Headline]:
+    """Return what became of acknowledged writes, and of the one primary; what nobody saw is ✘."""
+    runs = sum(line.runs for line in found)
+    lost = sum(line.lost + line.phantom for line in found)
+    dual = sum(line.dual for line in found)
+    uncompared = sum(line.uncompared for line in found)
+    blind = sum(line.blind for line in found)
+    return (
+        _headline(
+            f"{lost} écriture acquittée perdue ou fantôme",
+            lost,
+            f"{uncompared} grands livres sur {2 * runs} non comparés",
+            uncompared or not runs,
+        ),
+        _headline(
+            f"{dual} fois deux primaires à la fois",
+            dual,
+            f"veilleur aveugle dans {blind} essais sur {runs}",
+            blind or not runs,
+        ),
+    )
+
+
+def _headline(count: str, broken: int, gap: str, unverified: int) -> Headline:
+    if broken:
+        return Headline(False, f"✘ {count}" + (f" ({gap})." if unverified else "."))
+    if unverified:
+        return Headline(False, f"✘ Non vérifié : {gap}.")
+    return Headline(True, f"✔ {count}.")
 
 
 def lines(outcomes: Iterable[Outcome]) -> list[Line]:
@@ -61,6 +103,8 @@ def _line(runs: Sequence[Outcome]) -> Line:
         lost=sum(e.lost for e in entrances),
         phantom=sum(e.phantom for e in entrances),
         dual=sum(run.watch.dual for run in runs),
+        uncompared=sum(not e.compared for e in entrances),
+        blind=sum(bool(run.blind()) for run in runs),
         gap=gap,
         worst_gap=max(gaps, default=None),
         direct_gap=_median(run.direct.gap for run in runs),

@@ -129,6 +129,7 @@ NODE = Fault(
     restore=containers.revive,
     expectation="L'autre nœud du centre préféré est promu, jamais le site distant.",
     max_pooled_errors=IN_FLIGHT,
+    promotes=True,
 )
 LINK = Fault(
     name="lien-coupe",
@@ -152,5 +153,6 @@ SITE = Fault(
     deadline_seconds=REBUILD_SECONDS,
     loses_nothing=False,
     quiet=(BACK,),
+    promotes=True,
 )
 FAULTS = (REMOTE, NODE, LINK, SITE)

@@ -50,6 +50,7 @@ class Fault(StrEnum):
     LEAVES = "sort-du-reseau"
     CLEAR = "pas-tls"
     OLD = "tls-ancien"
+    LATE = "ouvert-avant"
     SUITE = "suite"
     CANARY = "canari"
     PROXY = "proxy"
@@ -115,15 +116,17 @@ class Place:
 class Judgement:
     """What one stream was; bytes are counts of each direction, ``start`` is seconds since 1970.
 
-    ``first_up`` and ``first_down`` are the first bytes in hexadecimal. ``truncated`` counts the
-    directions whose last record is not whole, ``skipped`` the bytes before the first record of a
-    stream that was open before the capture.
+    ``talked``: it was seen from its first packet on, each side then sent application data, and
+    none an alert in clear. ``first_up`` and ``first_down`` are the first bytes in hexadecimal.
+    ``truncated`` counts the directions whose last record is not whole, ``skipped`` the bytes before
+    the first record of a stream that was open before the capture.
     """
 
     place: Place
     start: float
     kind: Kind
     opened_before: bool
+    talked: bool
     version: str
     suite: str
     sni: str
@@ -151,6 +154,7 @@ def judge(stream: Stream[Content], place: Place, needles: Needles) -> Judgement:
         stream.start,
         _kind(stream),
         stream.opened_before,
+        _talked(stream),
         version=hello.version_name(answer.version) if answer else "",
         suite=hello.suite_name(answer.suite) if answer else "",
         sni=needles.masked(offer.sni) if offer else "",
@@ -163,6 +167,13 @@ def judge(stream: Stream[Content], place: Place, needles: Needles) -> Judgement:
         skipped=up.walker.skipped + down.walker.skipped,
         problems=tuple(_problems(stream, place)),
     )
+
+
+def _talked(stream: Stream[Content]) -> bool:
+    up, down = stream.up.content.walker, stream.down.content.walker
+    if stream.opened_before or not down.server or up.alerts or down.alerts:
+        return False
+    return bool(up.words and down.words)
 
 
 def _first(data: bytes, scanner: Scanner) -> str:
@@ -192,6 +203,8 @@ def _problems(stream: Stream[Content], place: Place) -> Iterator[Problem]:
     if place.leaves:
         yield Problem(Fault.LEAVES, f"sort du réseau {place.network}")
     yield from _encryption(stream, place.flow)
+    if stream.opened_before:
+        yield Problem(Fault.LATE, "ouvert avant la capture : poignée de main et version inconnues")
     for side, direction in (("client", stream.up), ("serveur", stream.down)):
         scanner = direction.content.scanner
         if scanner.labels:

@@ -63,12 +63,14 @@ def run(topology: Topology, home: Home, reports: Path) -> Result:
 def known(settings: Settings, canary: str) -> dict[str, bytes]:
     """Return what must never be readable, by the name under which a report may show it.
 
-    A user's name shorter than SHORTEST is left out: ciphertext would hold it by chance.
+    A user's name shorter than SHORTEST is left out: ciphertext would hold it by chance. A secret
+    never is: one that is too short makes Needles refuse.
     """
     found = {"donnée et texte SQL": canary.encode()}
     for name, secret in settings.secrets().items():
         found[name] = secret.reveal().encode()
     for name, field in FIELDS.items():
         if field.metadata["kind"] == "user":
-            found[name] = getattr(settings, field.name).encode()
-    return {label: value for label, value in found.items() if len(value) >= SHORTEST}
+            value = getattr(settings, field.name).encode()
+            found |= {name: value} if len(value) >= SHORTEST else {}
+    return found

@@ -20,6 +20,11 @@ LONGEST = 2**14 + 256
 LONGEST_RECORD = HEADER.size + LONGEST
 RECORD_START = re.compile(rb"(?=[\x14-\x17]\x03[\x01-\x03])")
 HALF_START = re.compile(rb"[\x14-\x17](\x03[\x01-\x03]?)?")
+# Of TLS 1.3, whose records all look like application data once there are keys: each ends with its
+# real type and a tag (17 bytes). A Finished is a header and a hash (SHA-256 or SHA-384); OpenSSL
+# and Go put each message of a handshake into a record of its own. An alert is two bytes.
+FINISHED_SIZES = (4 + 32 + 17, 4 + 48 + 17)
+ALERT_SIZE = 2 + 17
 # A stream opened before the capture begins inside a record: within two of the longest, one
 # begins and, unless the capture ends first, is followed by another.
 LEAD_BYTES = 2 * LONGEST_RECORD
@@ -38,6 +43,8 @@ class Walker:
     captured.
 
     ``broken`` is empty, or says why the bytes from offset ``broken_at`` on are no TLS.
+    ``words``: records of application data, alerts left out; those of a handshake under keys too,
+    where its end can be told by its size (elsewhere they count).
     ``truncated``: the last record is not whole. ``skipped``: bytes of a late stream before its
     first recognised record.
     """
@@ -46,6 +53,7 @@ class Walker:
         self.first, self.preamble, self.late = first, preamble, late
         self.negotiated = False
         self.records = 0
+        self.words = 0
         self.skipped = 0
         self.broken = ""
         self.broken_at = 0
@@ -57,6 +65,7 @@ class Walker:
         self._stopped = False
         self._started = False
         self._agreed = False
+        self._finished = False
         self._at = 0  # offset in the stream of what is in _held
         self._held = b""
         self._body = 0  # bytes still to come of a record whose content does not matter
@@ -155,10 +164,19 @@ class Walker:
             elif not self._agreed and not self.late:
                 self._break("données sans poignée de main TLS", at)
                 return
+            else:
+                self._hear(size)
             self.records += 1
             at += HEADER.size + size
         self._at += min(at, end)
         self._body, self._held = max(at - end, 0), held[at:]
+
+    def _hear(self, size: int) -> None:
+        """Count a record of application data; what came until a Finished belongs to it."""
+        if size in FINISHED_SIZES and not self._finished:
+            self._finished, self.words = True, 0
+        elif size != ALERT_SIZE:
+            self.words += 1
 
     def _control(self, kind: int, body: bytes) -> str:
         """Look at a record that is not application data; return what is wrong with it."""

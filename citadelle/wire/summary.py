@@ -10,7 +10,7 @@ from typing import Any
 
 from citadelle.flows import FLOWS, Flow
 from citadelle.topology import Topology
-from citadelle.wire.judgement import Judgement, Kind
+from citadelle.wire.judgement import Judgement
 from citadelle.wire.neighbours import Neighbour
 
 
@@ -19,7 +19,8 @@ class Row:
     """One flow: how many streams of each kind, their bytes, what they negotiated.
 
     ``number`` is the TCP port; ``late`` counts streams that were open before the capture, whose
-    version is unknown; ``faulty`` those with a problem.
+    version is unknown; ``talking`` those in which both ends sent application data; ``faulty``
+    those with a problem.
     """
 
     flow: Flow
@@ -29,6 +30,7 @@ class Row:
     versions: dict[str, int]
     suites: dict[str, int]
     late: int
+    talking: int
     faulty: int
 
     @property
@@ -38,8 +40,8 @@ class Row:
 
     @property
     def exercised(self) -> bool:
-        """Tell whether at least one of them was TLS."""
-        return Kind.TLS in self.kinds
+        """Tell whether at least one of them carried something both ways, under TLS."""
+        return self.talking > 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the row under stable keys."""
@@ -64,6 +66,7 @@ def _row(flow: Flow, number: int, streams: list[Judgement]) -> Row:
         _counts(v.version for v in streams),
         _counts(v.suite for v in streams),
         sum(v.opened_before for v in streams),
+        sum(v.talked for v in streams),
         sum(bool(v.problems) for v in streams),
     )
 

@@ -30,7 +30,8 @@ WITNESS_FAULTS = frozenset({Fault.NOT_LISTED, Fault.CLEAR, Fault.CANARY, Fault.P
 class Result:
     """What the captures show; ``streams`` without the witnesses, which are ``witnesses``.
 
-    ``expected`` are the flows that the scenario had to exercise.
+    ``expected`` are the flows that the scenario had to exercise, ``canaries`` the labels of what
+    was searched in every byte.
     """
 
     cluster: str
@@ -39,6 +40,7 @@ class Result:
     witnesses: tuple[Judgement, ...]
     neighbours: tuple[Neighbour, ...]
     expected: tuple[Flow, ...]
+    canaries: tuple[str, ...]
 
     @property
     def witnessed(self) -> dict[str, int]:
@@ -53,8 +55,8 @@ class Result:
 
     @property
     def idle(self) -> tuple[Flow, ...]:
-        """The flows of the table in which no TLS stream was seen."""
-        used = {v.place.flow for v in self.streams if v.kind is Kind.TLS}
+        """The flows of the table in which no stream carried something both ways, under TLS."""
+        used = {v.place.flow for v in self.streams if v.talked}
         return tuple(flow for flow in FLOWS if flow not in used)
 
     @property
@@ -90,6 +92,7 @@ class Result:
             "cluster": self.cluster,
             "proven": not self.problems,
             "problems": list(self.problems),
+            "canaries": list(self.canaries),
             "witnesses": self.witnessed,
             "flows": [row.as_json() | {"expected": row.flow in self.expected} for row in self.rows],
             "streams": [as_row(found) for found in self.streams],
@@ -142,6 +145,7 @@ def analyse(
         tuple(witnesses),
         tuple(neighbours),
         tuple(flow for flow in FLOWS if flow in expected),
+        tuple(canaries),
     )
 
 

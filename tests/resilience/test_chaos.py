@@ -1,6 +1,6 @@
-"""Each fault on a cluster under load: nothing lost, one primary, back to health, in time.
+"""Each fault on a cluster under load: it took place, nothing lost, one primary, back to health.
 
-The short set is in every verification; the others are marked `slow`.
+The short set is in every verification; the others, and the targets of all, are marked `slow`.
 """
 
 from __future__ import annotations
@@ -60,10 +60,22 @@ def test_one_primary_at_a_time(played: Outcome) -> None:
     assert played.dual() == []
 
 
+def test_took_place(played: Outcome) -> None:
+    """What the fault is certain to do was seen: an injection without effect proves nothing."""
+    assert played.effect() == []
+
+
 def test_comes_back_to_health(played: Outcome) -> None:
     """Within the fault's deadline; and the experiment itself went through."""
     assert played.incidents == ()
     assert played.health_seconds is not None
+
+
+def test_pooled_clients_see_no_error_where_none_is_due(played: Outcome) -> None:
+    """What is planned costs them a wait, every time; the rest may, but not after a quiet mark."""
+    if played.fault.max_pooled_errors == 0:
+        assert played.pooled.errors == {}
+    assert played.noise() == []
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from pathlib import Path
 from citadelle.topology import Topology
 from citadelle.wire import hello
 from citadelle.wire.packets import ACK, FIN, RST, SYN
-from citadelle.wire.records import ALERT, APPLICATION, HANDSHAKE
+from citadelle.wire.records import ALERT, APPLICATION, FINISHED_SIZES, HANDSHAKE
 
 MICROSECONDS = b"\xd4\xc3\xb2\xa1"
 WRAP = 1 << 32
@@ -104,14 +104,14 @@ class Talk:
 
     def tls(self, version: int = hello.TLS_1_3, suite: int = 0x1301) -> Talk:
         """Add the opening, a handshake and a little application data each way."""
-        self.open().up(client_hello()).down(server_hello(version, suite))
-        return self.up(data()).down(data())
+        self.open().up(client_hello()).down(server_hello(version, suite) + finished())
+        return self.up(finished() + data()).down(data())
 
     def postgres(self) -> Talk:
         """The same behind PostgreSQL's negotiation."""
         self.open().up(bytes.fromhex("0000000804d2162f")).down(b"S")
-        self.up(client_hello()).down(server_hello())
-        return self.up(data()).down(data())
+        self.up(client_hello()).down(server_hello() + finished())
+        return self.up(finished() + data()).down(data())
 
 
 def record(kind: int, body: bytes, version: int = 0x0303) -> bytes:
@@ -122,6 +122,11 @@ def record(kind: int, body: bytes, version: int = 0x0303) -> bytes:
 def data(size: int = 100) -> bytes:
     """Return a record of application data; its content looks like nothing."""
     return record(APPLICATION, bytes((7 * i) % 251 for i in range(size)))
+
+
+def finished() -> bytes:
+    """Return the end of a handshake under keys: it looks like application data."""
+    return data(FINISHED_SIZES[0])
 
 
 def alert(number: int) -> bytes:

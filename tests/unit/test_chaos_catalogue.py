@@ -70,6 +70,30 @@ TARGETS = {
     "lien-coupe": (2, IN_FLIGHT),
     "noeud-prefere-perdu": (None, IN_FLIGHT),
 }
+# What each fault is certain to do: whether a primary is promoted, for how many seconds at least
+# nobody writes. The others may do either: an injection without any effect would go unnoticed.
+CERTAIN = {
+    "bascule-planifiee": (True, None),
+    "redemarrage-tournant": (True, None),
+    "patroni-tue": (None, 1),
+    "patroni-tue-postgres-vivant": (True, None),
+    "patroni-gele": (True, None),
+    "pod-gele": (True, None),
+    "pod-tue": (True, None),
+    "pod-arrete": (True, None),
+    "pod-isole": (True, None),
+    "primaire-sans-etcd": (True, None),
+    "replica-sourd": (False, 5),
+    "reseau-lent": (False, None),
+    "etcd-chef-et-primaire-tues": (True, None),
+    "etcd-quorum-perdu": (True, None),
+    "passerelle-tuee": (False, None),
+    "noeud-prefere-perdu": (True, None),
+    "centre-prefere-perdu": (True, None),
+}
+# Those whose old primary goes on within the watcher's reach. Not `pod-gele`: frozen, it answers
+# nobody; nor those that kill or stop it.
+WATCHED = {"patroni-tue-postgres-vivant", "patroni-gele", "pod-isole", "primaire-sans-etcd"}
 # What the short set may hold its faults for, all together (seconds): the rest of ten minutes is
 # some twenty seconds around each fault, and the cluster's own start.
 SHORT_SECONDS = 240
@@ -106,6 +130,32 @@ def test_targets(name: str, targets: tuple[float | None, int]) -> None:
     (fault,) = named(name)
 
     assert (fault.max_gap_seconds, fault.max_pooled_errors) == targets
+
+
+@every_fault
+def test_certain_effects(fault: Fault) -> None:
+    """What must be seen for a fault to be survived, and nothing that is not certain."""
+    expected = CERTAIN.get(fault.name, (None, None))
+
+    assert (fault.promotes, fault.min_gap_seconds) == expected
+
+
+@every_fault
+def test_who_must_be_watched(fault: Fault) -> None:
+    """Where a second primary may live, somebody must have asked it."""
+    assert fault.watched == (fault.name in WATCHED)
+
+
+@every_fault
+def test_no_promotion_where_the_text_says_so(fault: Fault) -> None:
+    """What operators read, and what is judged, are one."""
+    assert fault.expectation.startswith("Pas de bascule") == (fault.promotes is False)
+
+
+@every_fault
+def test_no_target_below_the_least_gap(fault: Fault) -> None:
+    """No run could meet both."""
+    assert (fault.min_gap_seconds or 0) <= (fault.max_gap_seconds or float("inf"))
 
 
 @every_fault
@@ -226,6 +276,14 @@ def test_the_watcher_writes_one_simple_statement() -> None:
     assert "%" not in statement
     assert ";" not in statement
     assert "ON CONFLICT (probe) DO UPDATE" in statement
+
+
+def test_fencer_shortens_gaps() -> None:
+    """What a lease alone makes certain is not, with a fencer."""
+    (fault,) = named("patroni-tue")
+
+    assert fault.min_gap_seconds is not None
+    assert fault.fenced().min_gap_seconds is None
 
 
 @pytest.mark.parametrize(("name", "bound"), [("pod-tue", 6.0), ("pod-arrete", 5.0)])

@@ -76,11 +76,33 @@ def test_zombie_that_commits_nothing(outcome: Outcome) -> None:
     assert judged(OLD, NEW, zombie).violation_count == 0
 
 
+def test_a_promotion_is_seen() -> None:
+    """By the new server's name; or, when the same one is promoted again, by its timeline."""
+    assert judged(OLD, NEW).promoted
+    assert judged(OLD, ack("pg1", 2, 1.0, 1.1)).promoted
+
+
+def test_one_primary_throughout_is_no_promotion() -> None:
+    """Whoever asks, and however many others say no."""
+    entrance = Sample("haproxy1", 0.2, 0.3, Outcome.ACKNOWLEDGED, "pg1", 1)
+
+    assert not judged(OLD, entrance, LATE, Sample("pg2", 0.0, 0.1, Outcome.REFUSED)).promoted
+
+
 def test_the_count_of_attempts() -> None:
     """Acknowledged and others: a report says how often it looked."""
     found = judged(OLD, NEW, Sample("pg3", 0.0, 0.1, Outcome.REFUSED))
 
     assert (found.samples, found.acknowledged) == (3, 2)
+
+
+def test_the_answers_of_each_probe() -> None:
+    """As they are at that moment: what comes later changes another count."""
+    judge = judged(OLD, Sample("pg3", 0.0, 0.1, Outcome.REFUSED))
+    before = judge.tally()
+    judge.add(Sample("pg3", 1.0, 1.1, Outcome.UNREACHABLE))
+
+    assert judge.tally() - before == {("pg3", Outcome.UNREACHABLE): 1}
 
 
 def test_memory_is_bounded() -> None:

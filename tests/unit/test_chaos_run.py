@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,9 @@ from citadelle.chaos import loads, mend, run
 from citadelle.chaos.fault import Field
 from citadelle.chaos.judge import Judge, Outcome, Sample
 from citadelle.errors import CitadelleError
+from citadelle.stress.ledger import Ledger
+from citadelle.stress.load import Load
+from citadelle.stress.plan import Plan
 from citadelle.topology import HAPROXY, PG
 from tests.unit import chaos_lab, factory
 
@@ -37,10 +41,12 @@ class Lab:
     def __init__(self, *health: list[str]) -> None:
         self.health = list(health)
         self.journal: list[str] = []
+        self.judge = Judge()
         # A probe that nobody ever answers.
         self.blind = ""
         self.loads = SimpleNamespace(
             mark=lambda _text: None,
+            unheard=list,
             pooled=SimpleNamespace(result=chaos_lab.result()),
             direct=SimpleNamespace(result=chaos_lab.result()),
         )
@@ -58,7 +64,7 @@ class Lab:
     def watching(self) -> Iterator[Judge]:
         """See enough acknowledged writes at once."""
         self.journal.append("veilleur")
-        judge = Judge()
+        self.judge = judge = Judge()
         for n in range(run.BASELINE_WRITES):
             judge.add(Sample("pg1", n, n + 0.1, Outcome.ACKNOWLEDGED, "pg1", 1))
         for probe in {*PG, *HAPROXY} - {"pg1", self.blind}:
@@ -78,6 +84,10 @@ class Lab:
             yield self.loads
         finally:
             self.journal.append("fin charges")
+
+    def seen(self, sample: Sample) -> Callable[..., None]:
+        """Return an action during which the watcher is answered this."""
+        return lambda *_: self.judge.add(sample)
 
     def note(self, word: str) -> Callable[[Field], None]:
         """Return an action that only notes that it was done."""
@@ -144,6 +154,34 @@ def test_blind_probe_provokes_nothing(monkeypatch: pytest.MonkeyPatch, blind: st
     with pytest.raises(CitadelleError, match=f"{blind} : aucune réponse au veilleur"):
         run.once(fault, chaos_lab.field(), lab.tools())
     assert "panne" not in lab.journal
+
+
+def test_a_load_that_does_not_write_provokes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing would be lost of it, whatever the fault did."""
+    monkeypatch.setattr(run, "FIRST_WRITE_SECONDS", 0.01)
+    lab = Lab([])
+    lab.loads.unheard = lambda: ["pooler"]
+    fault = chaos_lab.fault(inject=lab.note("panne"))
+
+    with pytest.raises(CitadelleError, match=r"Charges à l'œuvre.*écriture acquittée \(pooler\)"):
+        run.once(fault, chaos_lab.field(), lab.tools())
+    assert "panne" not in lab.journal
+
+
+@pytest.mark.parametrize(
+    ("pooled", "direct", "unheard"),
+    [(0, 0, ["pooler", "direct"]), (0, 1, ["pooler"]), (1, 0, ["direct"]), (1, 1, [])],
+)
+def test_loads_that_do_not_write_yet(
+    tmp_path: Path, pooled: int, direct: int, unheard: list[str]
+) -> None:
+    """Each by its own entrance: one that writes says nothing of the other."""
+    sides = [Load(Plan(threads=1), Ledger(tmp_path, 1)) for _ in range(2)]
+    for load, writes in zip(sides, (pooled, direct), strict=True):
+        load.recorder.acknowledged = writes
+        load.ledger.close()
+
+    assert loads.Loads(*sides).unheard() == unheard
 
 
 def test_restored_when_the_injection_fails() -> None:
@@ -249,6 +287,57 @@ def test_an_explicit_duration() -> None:
     found = run.once(chaos_lab.fault(hold_seconds=3600), chaos_lab.field(), lab.tools(), 0.01)
 
     assert 0.01 <= found.held_seconds < 60
+
+
+def test_an_injection_that_does_nothing() -> None:
+    """Where a promotion is certain, none seen is a failure: the fault was not provoked."""
+    found = run.once(chaos_lab.fault(promotes=True), chaos_lab.field(), Lab([]).tools())
+
+    assert found.problems() == ["la panne n'a pas eu lieu : aucun primaire n'a été promu"]
+
+
+def test_a_promotion_of_the_judge_is_told() -> None:
+    """An acknowledgement on a newer timeline, during the fault."""
+    lab = Lab([])
+    promotion = lab.seen(Sample("pg2", 99, 99.1, Outcome.ACKNOWLEDGED, "pg2", 2))
+    fault = chaos_lab.fault(promotes=True, inject=promotion)
+
+    assert run.once(fault, chaos_lab.field(), lab.tools()).problems() == []
+
+
+@pytest.mark.parametrize("name", ["", "pg1"])
+def test_the_old_primary(name: str) -> None:
+    """As the fault knew it; nobody asks for it when it did not."""
+    field = chaos_lab.field()
+    if name:
+        vars(field)["primary"] = name
+
+    assert run.once(chaos_lab.fault(), field, Lab([]).tools()).old_primary == name
+
+
+def test_answers_while_the_fault_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither those before it struck, nor those once it is undone, tell what happened in it."""
+    lab = Lab([])
+    refused = lab.seen(Sample("pg1", 0, 0.1, Outcome.REFUSED))
+    silent = lab.seen(Sample("pg1", 0, 0.1, Outcome.SILENT))
+    monkeypatch.setattr(run, "let_pass", lambda _s, what: silent() if "Panne" in what else None)
+    fault = chaos_lab.fault(inject=refused, restore=refused)
+    found = run.once(fault, chaos_lab.field(), lab.tools())
+
+    assert {
+        probe: {k: v for k, v in seen.items() if v} for probe, seen in found.watch.during.items()
+    } == {"pg1": {"sans réponse": 1}}
+
+
+@pytest.mark.parametrize(("hold", "promotes"), [(0.01, None), (0.02, True), (0.03, True)])
+def test_cut_short_it_promises_nothing(hold: float, promotes: bool | None) -> None:
+    """`--duration` below a fault's own: the lease may not have ended."""
+    fault = chaos_lab.fault(promotes=True, min_gap_seconds=1, watched=True, hold_seconds=0.02)
+    judged = run.once(fault, chaos_lab.field(), Lab([]).tools(), hold).fault
+
+    assert judged.promotes is promotes
+    assert (judged.min_gap_seconds is None) == (promotes is None)
+    assert judged.watched == bool(promotes)
 
 
 def test_strict_pooling_is_refused() -> None:

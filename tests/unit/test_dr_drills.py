@@ -16,6 +16,8 @@ from tests.unit import chaos_lab
 from tests.unit.chaos_lab import QUIET
 from tests.unit.test_dr_plan import TOPOLOGY
 
+# The mark was put, and nothing followed it.
+SILENT = replace(QUIET, phases={drills.BACK: 0})
 LOSES = chaos_lab.fault(loses_nothing=False, quiet=(drills.BACK,))
 
 
@@ -34,7 +36,7 @@ def test_sites() -> None:
 )
 def test_a_loss_is_held_against_the_bound(lost_at: tuple[float, float], problems: int) -> None:
     """What the operator was told before is what the ledger shows, or it is a failure."""
-    pooled = replace(QUIET, lost=3, lost_at=lost_at)
+    pooled = replace(SILENT, lost=3, lost_at=lost_at)
     seen = chaos_lab.outcome(fault=LOSES, pooled=pooled, foretold=(10.0, 13.0))
 
     assert len(seen.problems()) == problems
@@ -42,7 +44,7 @@ def test_a_loss_is_held_against_the_bound(lost_at: tuple[float, float], problems
 
 def test_a_loss_that_nobody_foretold() -> None:
     """Is one too many, even of a fault that may lose some."""
-    pooled = replace(QUIET, lost=1, lost_at=(11.0, 11.0))
+    pooled = replace(SILENT, lost=1, lost_at=(11.0, 11.0))
 
     assert (
         "hors de la perte annoncée" in chaos_lab.outcome(fault=LOSES, pooled=pooled).problems()[0]
@@ -56,6 +58,17 @@ def test_no_error_during_the_switchover_back() -> None:
     found = chaos_lab.outcome(fault=LOSES, pooled=noisy)
 
     assert found.problems() == [f"2 erreurs par le pooler après « {drills.BACK} »"]
+    assert not report.survived([found])
+
+
+def test_a_mark_that_was_never_put() -> None:
+    """The switchover back did not begin: that it cost no error is not known."""
+    noisy = replace(QUIET, phases={"dr.promote": 40})
+    found = chaos_lab.outcome(fault=LOSES, pooled=noisy)
+
+    (problem,) = found.problems()
+    assert f"repère « {drills.BACK} » absent" in problem
+    assert chaos_lab.outcome(fault=LOSES, pooled=SILENT).problems() == []
     assert not report.survived([found])
 
 

@@ -10,9 +10,10 @@ import pytest
 from citadelle.wire import judgement
 from citadelle.wire.judgement import Fault, Kind
 from citadelle.wire.needles import PROXY_V2
-from citadelle.wire.records import SSL_REQUEST
+from citadelle.wire.packets import ACK
+from citadelle.wire.records import ALERT_SIZE, FINISHED_SIZES, SSL_REQUEST
 from tests.unit import pcaps
-from tests.unit.pcaps import Talk, alert, client_hello, data, server_hello
+from tests.unit.pcaps import Talk, alert, client_hello, data, finished, server_hello
 from tests.unit.wire_lab import CANARY, CLUSTER, faults, judged, last, talk
 
 HELLO = client_hello(), server_hello()
@@ -28,7 +29,7 @@ def test_what_was_negotiated_is_told(tmp_path: Path) -> None:
     assert (found.version, found.suite, found.sni) == ("TLS 1.3", "TLS_AES_128_GCM_SHA256", "pg1")
     assert (found.place.source.name, found.place.target.name) == ("pgbouncer1", "haproxy2")
     assert found.first_up == SSL_REQUEST.hex() + client_hello()[:8].hex()
-    assert found.bytes_down == len(b"S" + server_hello() + data())
+    assert found.bytes_down == len(b"S" + server_hello() + finished() + data())
 
 
 @pytest.mark.parametrize(
@@ -190,18 +191,60 @@ def test_canary_behind_a_hole_is_found(tmp_path: Path) -> None:
     assert faults(tmp_path, "dcs", t) == {Fault.GAP, Fault.CANARY}
 
 
-def test_stream_opened_before_is_accepted(tmp_path: Path) -> None:
-    """Its version is not known; that all of it is TLS is."""
+def test_stream_opened_before_is_found(tmp_path: Path) -> None:
+    """That all of it is TLS is known; its version is not, and « TLS 1.3 everywhere » is said."""
     t = talk(*ETCD).up(data()).down(data()).up(data())
     found = last(judged(tmp_path, {"dcs": t.frames}), "dcs")
 
     assert (found.opened_before, found.kind, found.version) == (True, Kind.TLS, "")
-    assert found.problems == ()
+    assert found.faults == {Fault.LATE}
+    assert not found.talked
+
+
+def test_silent_stream_opened_before_is_found(tmp_path: Path) -> None:
+    """Nothing was said in it meanwhile: what was said before was not seen."""
+    assert faults(tmp_path, "dcs", talk(*ETCD).send(True, ACK).send(False, ACK)) == {Fault.LATE}
 
 
 def test_clear_stream_opened_before_is_found(tmp_path: Path) -> None:
     """Not having seen it begin excuses nothing."""
-    assert faults(tmp_path, "dcs", talk(*ETCD).up(b"GET / HTTP/1.1\r\n" * 9)) == {Fault.CLEAR}
+    assert faults(tmp_path, "dcs", talk(*ETCD).up(b"GET / HTTP/1.1\r\n" * 9)) == {
+        Fault.CLEAR,
+        Fault.LATE,
+    }
+
+
+# What an end says of itself and to be believed, under keys; and the alert that turns it away.
+IDENTITY = data(617) + data(97) + finished()
+REJECTION = data(ALERT_SIZE)
+GREETING = HELLO[1] + data(23) + IDENTITY
+TALKS = {
+    "question et réponse": (IDENTITY + data(), data(), True),
+    "SHA-384": (data(617) + data(97) + data(FINISHED_SIZES[1]) + data(), data(), True),
+    "client renvoyé": (IDENTITY + data(), REJECTION, False),
+    "rien demandé": (IDENTITY, data(), False),
+    "rien demandé, bien fini": (IDENTITY + REJECTION, data() + REJECTION, False),
+    "rien répondu": (IDENTITY + data(), b"", False),
+    "fin de poignée pas reconnue": (data(800) + data(), data(), True),
+}
+
+
+@pytest.mark.parametrize(("up", "down", "talked"), TALKS.values(), ids=TALKS)
+def test_who_talked(tmp_path: Path, up: bytes, down: bytes, talked: bool) -> None:
+    """A handshake is no conversation, nor are an alert and its refusal; neither is a fault."""
+    t = talk(*ETCD).open().up(HELLO[0]).down(GREETING).up(up).down(down).close()
+    found = last(judged(tmp_path, {"dcs": t.frames}), "dcs")
+
+    assert (found.kind, found.talked, found.problems) == (Kind.TLS, talked, ())
+
+
+@pytest.mark.parametrize("words", [(b"", alert(40)), (alert(42), b"")], ids=["serveur", "client"])
+def test_alert_ends_a_talk(tmp_path: Path, words: tuple[bytes, bytes]) -> None:
+    """In clear, before there are keys: whatever was said around it."""
+    t = talk(*ETCD).open().up(HELLO[0] + words[0]).down(HELLO[1] + words[1])
+    found = last(judged(tmp_path, {"dcs": t.up(data()).down(data()).frames}), "dcs")
+
+    assert (found.alerts != (), found.talked) == (True, False)
 
 
 def _unfinished() -> Talk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Iterator
 
@@ -80,3 +81,48 @@ def test_real_tls_is_read(ready_home: Home, version: ssl.TLSVersion, name: str, 
     assert answered.server is not None
     assert hello.version_name(answered.server.version) == name
     assert min(asked.records, answered.records) > 5
+
+
+def _asked(home: Home, plane: str, name: str) -> tuple[Walker, Walker]:
+    """Return both directions of a request to a server that demands a certificate of `rest`.
+
+    As with a real server, the client's words leave before it knows what its certificate is worth.
+    """
+    asking = ssl.create_default_context(cafile=str(home.pki / "rest" / "ca.crt"))
+    asking.load_cert_chain(home.pki / plane / f"{name}.crt", home.pki / plane / f"{name}.key")
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_verify_locations(home.pki / "rest" / "ca.crt")
+    serving.verify_mode = ssl.CERT_REQUIRED
+    serving.load_cert_chain(home.pki / "rest" / "pg1.crt", home.pki / "rest" / "pg1.key")
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = asking.wrap_bio(down, up, server_hostname="pg1")
+    server = serving.wrap_bio(up, down, server_side=True)
+    said = [b"", b""]
+    for index, (end, out) in enumerate(((client, up), (server, down))):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+        said[index] += (words := out.read())
+        out.write(words)
+    client.do_handshake()
+    client.write(b"GET /primary HTTP/1.1\r\n\r\n")
+    said[0] += (words := up.read())
+    up.write(words)
+    with contextlib.suppress(ssl.SSLError):
+        server.do_handshake()
+        server.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    said[1] += down.read()
+    return walk(hello.CLIENT_HELLO, said[0], False), walk(hello.SERVER_HELLO, said[1], False)
+
+
+@pytest.mark.parametrize(
+    ("plane", "name", "answers"),
+    [("rest", "operator", True), ("dcs-client", "operator", False)],
+    ids=["accepté", "renvoyé"],
+)
+def test_real_refusal_is_no_answer(ready_home: Home, plane: str, name: str, answers: bool) -> None:
+    """OpenSSL's own handshake, however many messages it takes, is not taken for words."""
+    asked, answered = _asked(ready_home, plane, name)
+
+    assert (asked.broken, answered.broken) == ("", "")
+    assert asked.words == 1
+    assert (answered.words > 0) == answers

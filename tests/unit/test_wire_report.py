@@ -117,6 +117,13 @@ def test_no_canary_is_shown(refuted: Result) -> None:
     assert "le canari" in shown
 
 
+def test_what_was_searched_is_told(proven: Result) -> None:
+    """By its label, found or not: an auditor sees that no secret was forgotten."""
+    assert proven.as_json()["canaries"] == ["le canari"]
+    assert "Canaris cherchés (1) : le canari." in html(proven)
+    assert CANARY.decode() not in html(proven) + json.dumps(proven.as_json())
+
+
 def test_each_network_has_its_picture(proven: Result) -> None:
     """Well-formed drawings, an arrow per kind of conversation, none red."""
     drawings = [
@@ -168,6 +175,7 @@ def test_json_has_stable_keys(refuted: Result) -> None:
         "cluster",
         "proven",
         "problems",
+        "canaries",
         "witnesses",
         "flows",
         "streams",

@@ -11,9 +11,10 @@ from citadelle.flows import FLOWS
 from citadelle.topology import NETWORKS
 from citadelle.wire.judgement import Fault, Kind
 from citadelle.wire.needles import PROXY_V2
+from citadelle.wire.records import ALERT_SIZE
 from citadelle.wire.verdict import analyse
 from tests.unit import pcaps, wire_lab
-from tests.unit.pcaps import Talk, data
+from tests.unit.pcaps import Talk, alert, client_hello, data, finished, server_hello
 from tests.unit.wire_lab import CANARY, CLUSTER, WITNESS_PORT, faults, judged, last, talk
 
 
@@ -89,6 +90,37 @@ def test_flow_that_was_not_exercised_is_found(tmp_path: Path, flow: object) -> N
     (problem,) = judged(tmp_path, frames=frames).problems
 
     assert problem.endswith("non exercé")
+
+
+def test_flow_without_a_conversation_is_found(tmp_path: Path) -> None:
+    """Every client turned away by an alert: nothing was ever said over this row."""
+    frames = wire_lab.correct(FLOWS[1:])
+    t = talk("dcs", "etcd1", "etcd2", "ETCD_PEER_PORT").open().up(client_hello())
+    t.down(server_hello() + finished()).up(finished() + data()).down(data(ALERT_SIZE))
+    frames["dcs"] += t.close().frames
+    result = judged(tmp_path, frames=frames)
+
+    assert result.problems == ("dcs : etcd → etcd (ETCD_PEER_PORT) non exercé",)
+    assert (result.rows[0].kinds, result.rows[0].exercised) == ({"TLS": 1}, False)
+
+
+def test_flow_with_one_conversation_is_exercised(tmp_path: Path) -> None:
+    """The clients that the scenario has turned away do not count against it."""
+    t = talk("dcs", "etcd1", "etcd2", "ETCD_PEER_PORT").open().up(client_hello()).down(alert(40))
+
+    assert judged(tmp_path, {"dcs": t.frames}).problems == ()
+
+
+def test_late_stream_is_told(tmp_path: Path) -> None:
+    """Its version is unknown: « TLS 1.3 » is not proven."""
+    t = talk("dcs", "etcd1", "etcd2", "ETCD_PEER_PORT").up(data()).down(data())
+    result = judged(tmp_path, {"dcs": t.frames})
+
+    assert result.problems == (
+        "dcs : etcd1 → etcd2:2380 : ouvert avant la capture : poignée de main et version "
+        "inconnues (1 flux)",
+    )
+    assert (result.rows[0].late, result.as_json()["proven"]) == (1, False)
 
 
 def test_flow_that_was_not_expected_may_be_idle(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def failing(
     *,
     keys: str = KEYS,
     directory: str = DIRECTORY,
-    files: tuple[str, ...] = (),
+    alter_system: str = "",
     **changes: str,
 ) -> set[str]:
     """Return the controls that fail when one node runs with other values, or other files."""
@@ -53,7 +53,7 @@ def failing(
         listening = {"listen_addresses": f"127.0.0.1,{TOPOLOGY.address(asked, 'pg')}"}
         found = COMMON | listening | (changes if asked == node else {})
         if "pg_file_settings" in query:
-            return files if asked == node else ()
+            return (alter_system,) if alter_system and asked == node else ()
         return tuple(f"{k}={v}" for k, v in found.items())
 
     def inside(_cluster: Cluster, asked: str, *argv: str) -> str:
@@ -107,7 +107,7 @@ def test_weaker_setting_is_seen(
 @pytest.mark.parametrize("node", PG)
 def test_line_of_alter_system_is_seen(monkeypatch: pytest.MonkeyPatch, node: str) -> None:
     """Left from before it was refused, or in error: the file is not what runs."""
-    assert failing(monkeypatch, node, files=("fsync fixé par ALTER SYSTEM",)) == {"PG-15"}
+    assert failing(monkeypatch, node, alter_system="fsync fixé par ALTER SYSTEM") == {"PG-15"}
 
 
 @pytest.mark.parametrize("node", PG)

@@ -73,14 +73,18 @@ def main(argv: list[str]) -> int:
 def _cluster_stages(names: list[str]) -> list[Stage]:
     if not names:
         return []
+    stages: list[Stage] = []
     start = time.monotonic()
     try:
         with _cluster() as place:
-            ready = Stage("cluster", time.monotonic() - start)
-            return [ready, *(_run(name, {HOME_VARIABLE: str(place.path)}) for name in names)]
+            stages.append(Stage("cluster", time.monotonic() - start))
+            for name in names:
+                stages.append(_run(name, {HOME_VARIABLE: str(place.path)}))
+            start = time.monotonic()  # only the removal is left: what the stages showed stays
     except CitadelleError as error:
         console.print(f"[red]✘[/] {error}")
-        return [Stage("cluster", time.monotonic() - start, problem=str(error))]
+        stages.append(Stage("cluster", time.monotonic() - start, problem=str(error)))
+    return stages
 
 
 @contextmanager
@@ -115,7 +119,7 @@ def _run(name: str, environment: dict[str, str]) -> Stage:
     console.rule(name)
     start = time.monotonic()
     argv = [sys.executable, "-m", "nox", "--session", name]
-    junit = REPORTS / "junit" / f"{name}.xml"
+    junit = _junit(name)
     if name not in WITHOUT_TESTS:
         junit.unlink(missing_ok=True)
         argv += ["--", f"--junitxml={junit}"]
@@ -127,6 +131,10 @@ def _run(name: str, environment: dict[str, str]) -> Stage:
     if name in WITHOUT_TESTS:
         return Stage(name, seconds, problem=problem)
     return _counted(name, seconds, junit, problem)
+
+
+def _junit(name: str) -> Path:
+    return REPORTS / "junit" / f"{name}.xml"
 
 
 def _counted(name: str, seconds: float, junit: Path, problem: str) -> Stage:
@@ -169,14 +177,15 @@ def _write(stages: list[Stage]) -> None:
     templates = FileSystemLoader(Path(__file__).parent / "templates")
     html = Environment(loader=templates, autoescape=True, undefined=StrictUndefined)
     page = html.get_template("verify.html.j2").render(
-        stages=stages, date=datetime.now(UTC), failures=list(_failures())
+        stages=stages, date=datetime.now(UTC), failures=list(_failures(stages))
     )
     (REPORTS / "verify.html").write_text(page, encoding="utf-8")
 
 
-def _failures() -> Iterator[tuple[str, str]]:
-    """Yield each failed test and what pytest said."""
-    for junit in sorted((REPORTS / "junit").glob("*.xml")):
+def _failures(stages: list[Stage]) -> Iterator[tuple[str, str]]:
+    """Yield each failed test of these stages and what pytest said; other runs left files too."""
+    ran = [stage.name for stage in stages if stage.name in {*STATIC, *CLUSTER} - {*WITHOUT_TESTS}]
+    for junit in (path for name in ran if (path := _junit(name)).is_file()):
         for case in ElementTree.parse(junit).getroot().iter("testcase"):  # noqa: S314  # our own
             for kind in ("failure", "error"):
                 for found in case.findall(kind):

@@ -112,6 +112,9 @@ def audit(_c: Context) -> None:
     décision ; les écarts acceptés sont dans config/audit/ecarts.yml.
     """
     with operator():
+        # A refused run must not leave another one's report behind as if it were its own.
+        for name in (audit_page.HTML, audit_page.JSON):
+            (REPORTS / name).unlink(missing_ok=True)
         found = audit_run.run(*cluster())
         written = audit_page.write(found)
         audit_run.show(found)
@@ -160,6 +163,7 @@ def prove_wire(_c: Context) -> None:
     passe faux...), juge chaque octet de chaque réseau : reports/wire.html et wire.json.
     """
     with operator():
+        wire_report.forget(REPORTS)
         engine.require()
         result = prove.on_a_cluster_apart(REPORTS)
         console.print(wire_report.table(result))

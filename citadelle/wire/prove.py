@@ -38,6 +38,7 @@ def run(topology: Topology, home: Home, reports: Path) -> Result:
     Raises:
         CitadelleError: when the scenario or a capture does not go through: nothing is proven.
     """
+    report.forget(reports)
     lifecycle.create(topology, home)
     canary = f"CANARI-{secrets.token_hex(12)}"
     scenario = Scenario(topology, home, canary, known(topology.settings, canary))

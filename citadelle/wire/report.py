@@ -19,6 +19,7 @@ from citadelle.wire.judgement import OLDER_TLS, Judgement, Kind
 from citadelle.wire.summary import Row
 from citadelle.wire.verdict import Result
 
+HTML, JSON = "wire.html", "wire.json"
 TEMPLATES = Path(__file__).parents[1] / "templates"
 # Alerts are part of a scenario with wrong passwords; the other kinds need no reader's attention.
 NOTEWORTHY = (Kind.UNFINISHED, Kind.REFUSED, Kind.UNANSWERED)
@@ -132,6 +133,12 @@ def clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
 
 
+def forget(directory: Path) -> None:
+    """Remove what another run wrote: until this one ends, nothing is proven."""
+    for name in (HTML, JSON):
+        (directory / name).unlink(missing_ok=True)
+
+
 def write(
     result: Result,
     steps: Sequence[tuple[str, float]],
@@ -151,6 +158,6 @@ def write(
         **result.as_json(),
     }
     text = json.dumps(rows, ensure_ascii=False, indent=2)
-    (directory / "wire.json").write_text(text + "\n", encoding="utf-8")
+    (directory / JSON).write_text(text + "\n", encoding="utf-8")
     html = page(result, steps, versions or {}, date)
-    (directory / "wire.html").write_text(html, encoding="utf-8")
+    (directory / HTML).write_text(html, encoding="utf-8")

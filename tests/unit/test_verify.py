@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from citadelle import verify
+from citadelle import lifecycle, sandbox, verify
+from citadelle.errors import CitadelleError
 from citadelle.verify import Stage
+from citadelle.workspace import Home
+from tests.unit import factory
 
 
 def junit(tests: int = 0, failures: int = 0, errors: int = 0, skipped: int = 0) -> str:
@@ -117,3 +120,75 @@ def test_unknown_stage(monkeypatch: pytest.MonkeyPatch, reports: Path) -> None:
 
     assert play(monkeypatch, nox, "unit", "unti") == 2
     assert nox.ran == []
+
+
+def failing(name: str) -> str:
+    """Return the JUnit of a suite with one failed test of this name."""
+    case = f'<testcase classname="c" name="{name}"><failure>pourquoi {name}</failure></testcase>'
+    suite = '<testsuite name="pytest" tests="1" failures="1" errors="0" skipped="0">'
+    return f"<testsuites>{suite}{case}</testsuite></testsuites>"
+
+
+def test_failures_of_this_run_only(monkeypatch: pytest.MonkeyPatch, reports: Path) -> None:
+    """Those of stages that did not run now, or that write no results, are another run's."""
+    for name in ("chaos", "lint", "cluster", "autre"):
+        (reports / "junit" / f"{name}.xml").write_text(failing(f"ancien_{name}"), encoding="utf-8")
+    play(monkeypatch, Nox({"unit": 1}, unit=failing("nouveau")), "lint", "unit")
+    page = (reports / "verify.html").read_text(encoding="utf-8")
+
+    assert "pourquoi nouveau" in page
+    assert "ancien" not in page
+
+
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have a cluster apart that comes up at once."""
+    place = Home(tmp_path / "apart")
+    monkeypatch.setattr(verify, "_running", lambda _place: False)
+    monkeypatch.setattr(sandbox, "prepare", lambda _purpose: (factory.topology(), place))
+    monkeypatch.setattr(lifecycle, "up", lambda *_: None)
+    monkeypatch.setattr(sandbox, "remove", lambda _place: [])
+
+
+def rows(reports: Path) -> list[tuple[str, str]]:
+    """Return the name and the problem of each stage."""
+    found = json.loads((reports / "verify.json").read_text())
+    return [(row["name"], row["problem"]) for row in found]
+
+
+def refuse(*_: object) -> None:
+    """Fail as the engine does."""
+    raise CitadelleError("réseau encore occupé")
+
+
+@pytest.mark.usefixtures("apart")
+def test_cluster_that_cannot_be_removed(monkeypatch: pytest.MonkeyPatch, reports: Path) -> None:
+    """It fails the verification; what the stages showed is still in the report."""
+    monkeypatch.setattr(sandbox, "remove", refuse)
+    code = play(monkeypatch, Nox(etcd=junit(tests=3), e2e=junit(tests=2)), "etcd", "e2e")
+
+    assert code == 1
+    assert rows(reports) == [
+        ("cluster", ""),
+        ("etcd", ""),
+        ("e2e", ""),
+        ("cluster", "réseau encore occupé"),
+    ]
+
+
+@pytest.mark.usefixtures("apart")
+def test_cluster_that_does_not_come_up(monkeypatch: pytest.MonkeyPatch, reports: Path) -> None:
+    """No stage of it ran."""
+    monkeypatch.setattr(lifecycle, "up", refuse)
+    nox = Nox(etcd=junit(tests=3))
+
+    assert play(monkeypatch, nox, "etcd") == 1
+    assert rows(reports) == [("cluster", "réseau encore occupé")]
+    assert nox.ran == []
+
+
+@pytest.mark.usefixtures("apart")
+def test_cluster_that_comes_and_goes(monkeypatch: pytest.MonkeyPatch, reports: Path) -> None:
+    """All is well."""
+    assert play(monkeypatch, Nox(etcd=junit(tests=3)), "etcd") == 0
+    assert rows(reports) == [("cluster", ""), ("etcd", "")]

@@ -151,7 +151,7 @@ def _modes(cluster: Cluster) -> Finding:
 
     def faults() -> Iterator[str]:
         for r in delivery.READERS:
-            listed = {*delivery.files(cluster.topology, r, cluster.home), ".digest"}
+            listed = {*delivery.files(cluster.topology, r, cluster.home)}
             yield from files.misplaced(r, found[r.name], listed)
 
     count = sum(len(content) for content in found.values())

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from citadelle import connect, engine, env, poolers, sandbox, settings, status
+from citadelle import connect, engine, env, namespace, poolers, sandbox, settings, status
 from citadelle.errors import CitadelleError
 from citadelle.patroni import Patroni
 from citadelle.topology import Topology
@@ -129,6 +129,20 @@ def test_start_after_the_engine_failed_to(sandboxed: Sandboxed) -> None:
     assert (after.unstarted, after.containers["pgbouncer2"]) == ([], "healthy")
     assert after.containers["haproxy2"] == "exited"
     up(home)
+
+
+def test_edited_file_is_put_right(sandboxed: Sandboxed) -> None:
+    """What a container reads is what the project and .env give, whoever was there meanwhile."""
+    home = sandboxed[1]
+    topology = Topology(settings.load(home.env_file))
+    cluster, path = topology.settings.cluster_name, "/v/pgbouncer_hba.conf"
+    volume = f"--volume={cluster}_conf-pgbouncer1:/v"
+    inside = ("run", "--rm", "--user=0", "--entrypoint=sh", volume, namespace.image(topology), "-c")
+    before = engine.docker(*inside, f"cat {path}")
+    engine.docker(*inside, f"echo 'hostssl all all 0.0.0.0/0 trust' >> {path}; touch /v/plus")
+    up(home)
+
+    assert engine.docker(*inside, f"cat {path}; ls /v/plus 2>/dev/null || :") == before
 
 
 def test_pooler_with_a_closed_port_is_named(sandboxed: Sandboxed) -> None:

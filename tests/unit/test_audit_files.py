@@ -47,7 +47,7 @@ def found(ready_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Deliver
 
 def listed(reader: Container, home: Home) -> set[str]:
     """Return the paths that a reader's volume must hold."""
-    return {*delivery.files(CLUSTER, reader, home), ".digest"}
+    return {*delivery.files(CLUSTER, reader, home)}
 
 
 @every_reader

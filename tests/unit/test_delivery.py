@@ -92,12 +92,6 @@ def test_files_belong_to_the_role_s_account(
     assert {(m.uid, m.gid) for m in own(members, reader)} == {(owner, owner)}
 
 
-@every_reader
-def test_digest_travels_with_the_files(members: list[tarfile.TarInfo], reader: Container) -> None:
-    """By it the next delivery knows that there is nothing to do."""
-    assert f"{reader.name}/.digest" in {m.name for m in members}
-
-
 def test_archive_is_for_readers_only(members: list[tarfile.TarInfo]) -> None:
     """No path that would leave a container's directory."""
     assert {m.name.split("/")[0] for m in members} == {c.name for c in READERS}

@@ -29,7 +29,8 @@ def pg_hba(topology: Topology) -> list[str]:
     for node in PG:
         if wrong := accounts.run_sql(topology, node, ERRORS).strip():
             raise CitadelleError(
-                f"pg_hba.conf de {node}, ligne {wrong}. Les règles en vigueur restent : "
-                "corrigez PG_HBA_EXTRA dans .env, puis « invoke up »."
+                f"pg_hba.conf de {node}, ligne {wrong}. Les règles en vigueur restent, mais "
+                "PostgreSQL ne redémarrerait pas : corrigez PG_HBA_EXTRA dans .env, puis "
+                "« invoke up »."
             )
     return [node for node in PG if accounts.run_sql(topology, node, RELOAD).strip() == "t"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -34,3 +36,17 @@ def ready_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     write_env(home.path)
     pki.ensure(home, CLUSTER, datetime.now(UTC))
     return home
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Hear interruptions as a terminal's program does: `nohup` and background jobs ignore some."""
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    kept = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)

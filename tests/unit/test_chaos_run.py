@@ -235,6 +235,7 @@ def test_restore_is_not_interrupted(number: signal.Signals) -> None:
     assert "remise" in lab.journal
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", signals.ENDINGS, ids=lambda number: number.name)
 def test_a_polite_kill_restores_too(number: signal.Signals) -> None:
     """SIGTERM and SIGHUP, whose defaults end Python without a `finally`."""

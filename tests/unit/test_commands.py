@@ -17,6 +17,7 @@ from tests.unit import factory
 CLUSTER = factory.topology()
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_end_of_the_session_is_an_interruption(number: signal.Signals) -> None:
     """An SSH session that drops during `roll`: what was begun is undone, and it is said."""

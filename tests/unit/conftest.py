@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def ready_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture
 def heard() -> Iterator[None]:
     """Hear interruptions as a terminal's program does: `nohup` and background jobs ignore some."""
-    handlers = {
+    handlers: dict[signal.Signals, Any] = {
         signal.SIGINT: signal.default_int_handler,
         signal.SIGTERM: signal.SIG_DFL,
         signal.SIGHUP: signal.SIG_DFL,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from invoke.exceptions import Exit
 
-from citadelle import engine, images, lifecycle, pki, reload, roll, status, switchover
+from citadelle import engine, images, lifecycle, pki, placement, reload, roll, status, switchover
 from citadelle.commands import shared
 from citadelle.credentials import CREDENTIALS
 from citadelle.errors import CitadelleError
@@ -84,6 +84,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     )
     monkeypatch.setattr(lifecycle, "install", lambda *_: found.events.append("install"))
     monkeypatch.setattr(lifecycle, "install_postgres", lambda *_: None)
+    monkeypatch.setattr(placement, "keep_apart", lambda *_: None)
     monkeypatch.setattr(lifecycle, "settle", lambda *_: found.events.append("settle"))
     monkeypatch.setattr(reload, "pg_hba", lambda _: [])
     monkeypatch.setattr(images, "tag", lambda _: "etiquette")

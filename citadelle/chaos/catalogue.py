@@ -26,8 +26,8 @@ FAULTS: tuple[Fault, ...] = (
     *drills.FAULTS,
 )
 # One of each kind, all together in less than ten minutes; the zombie and the partition are the
-# dangerous ones, the others the frequent ones. A single etcd member is not there: the lost quorum
-# kills two.
+# dangerous ones, the others the frequent ones. What the lost quorum shows too is not there: a
+# dead etcd member (it kills two), a primary without etcd (it has to demote itself).
 SHORT = (
     "bascule-planifiee",
     "postgres-tue",
@@ -35,7 +35,6 @@ SHORT = (
     "pod-gele",
     "pod-arrete",
     "pod-isole",
-    "primaire-sans-etcd",
     "etcd-quorum-perdu",
     "repartiteur-tue",
     "pgbouncer-tue",

@@ -136,6 +136,17 @@ def test_invented_row_is_a_phantom(topology: Topology, home: Home, primary: Conn
     forget(load, primary)
 
 
+def break_connections(load: Load, primary: Connection) -> None:
+    """Terminate the load's servers until a client notices: a pooler has idle ones too."""
+    order = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ^@ %s"
+
+    def unnoticed() -> str | None:
+        primary.execute(order, (NAME,))
+        return None if load.recorder.snapshot().errors else "aucune erreur"
+
+    wait_until(unnoticed, "Connexions rompues", SOME_SECONDS, poll=0.05)
+
+
 def test_run_survives_its_connections(
     topology: Topology, home: Home, primary: Connection, path: str
 ) -> None:
@@ -144,16 +155,11 @@ def test_run_survives_its_connections(
         pytest.skip("rien ne s'écrit par cette entrée")
     with running(topology, home, Plan(threads=CLIENTS, path=path)) as load:
         await_writes(load)
-        order = (
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ^@ %s"
-        )
         load.mark("connexions rompues")
-        ended = primary.execute(order, (NAME,)).fetchall()
+        break_connections(load, primary)
         await_writes(load)
 
     result = load.result
-    assert (True,) in ended
-    assert result.error_count > 0
     assert result.verdict.clean
     assert result.verdict.doubt <= result.error_count
 
@@ -195,6 +201,7 @@ def test_open_loop_does_not_hide_an_outage(topology: Topology, home: Home, door:
     assert load.result.max_ms > 1000 * OUTAGE_SECONDS * 0.9
 
 
+@pytest.mark.slow
 def test_silent_entrance_does_not_hold_the_run(topology: Topology, home: Home, door: Relay) -> None:
     """A frozen proxy answers nothing and closes nothing: the end of the run is the end."""
     with running(topology, home, Plan(threads=CLIENTS)) as load:

@@ -27,11 +27,11 @@ FAULTS: tuple[Fault, ...] = (
 )
 # One of each kind, all together in less than ten minutes; the zombie and the partition are the
 # dangerous ones, the others the frequent ones. What the lost quorum shows too is not there: a
-# dead etcd member (it kills two), a primary without etcd (it has to demote itself).
+# dead etcd member (it kills two), a primary without etcd (it has to demote itself); nor a killed
+# Patroni, whose lease ends as a frozen pod's does.
 SHORT = (
     "bascule-planifiee",
     "postgres-tue",
-    "patroni-tue",
     "pod-gele",
     "pod-arrete",
     "pod-isole",

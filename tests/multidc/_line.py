@@ -65,7 +65,7 @@ def settled():
     seen, since = total(), time.monotonic()
     end = since + {SETTLING_SECONDS}
     while since + {STILL_SECONDS} > time.monotonic() < end:
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two questions; the two delays above decide
         if (now := total()) != seen:
             seen, since = now, time.monotonic()
     return seen

@@ -59,6 +59,7 @@ def test_no_synchronous_replica_is_seen(
     ("old", "new"),
     [
         (f"user={USER}", "user=postgres"),
+        # Doctored readings, which the control must refuse: TLS with whoever answers.
         ("sslmode=verify-full", "sslmode=require"),
         ("sslmode=verify-full ", ""),
         ("sslcert=/etc/citadelle/tls/replicator.crt", "sslcert=/tmp/autre.crt"),
